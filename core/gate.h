@@ -1,0 +1,76 @@
+/*
+ * The one gate between the guest machine and the world.
+ *
+ * Everything below this interface (machine, devices, exit handlers) is a
+ * deterministic state machine. Whatever it cannot compute from its own state it
+ * asks here, and whatever it does is shown here. Who answers is chosen once, at
+ * start: replay/live.c asks the world and keeps nothing, replay/recorder.c asks
+ * the world and logs, replay/replayer.c answers from a log and compares.
+ *
+ * The declaration lives in core/ because its callers do (core/ and vmx/); the
+ * answers live in replay/.
+ */
+#ifndef CORE_GATE_H
+#define CORE_GATE_H
+
+#include "core/types.h"
+
+struct exit_record;      /* trace/schema.h */
+struct injection_record; /* trace/schema.h */
+
+/* Where the vCPU is, finely enough that no two places of a run are alike. */
+struct position {
+    u64 exit;  /* number of the exit that it is at, from 0 */
+    u64 count; /* guest count, in the trace's kind of count */
+    u64 rip;
+    u64 rcx;
+    u64 check; /* running hash over the registers at every exit so far */
+};
+
+/* What may come in from outside while the vCPU is at an exit. */
+enum arrival_kind {
+    ARRIVAL_NONE,
+    ARRIVAL_TIME,    /* value: guest time is now this many ns (clock policy `host`), or
+                        this many ns were skipped (policy `count`, noise only) */
+    ARRIVAL_CONSOLE, /* value: a byte typed on the console */
+    ARRIVAL_END,     /* value: enum end_reason; the run is over */
+};
+
+struct arrival {
+    enum arrival_kind kind;
+    u64 value;
+};
+
+struct gate;
+
+struct gate_ops {
+    /* Guest time in ns by the host's clock; clock policy `host` only. An input. */
+    u64 (*clock)(struct gate *);
+    /* The count at which the vCPU shall stop next because the world wants it
+     * there, > `count`, or NEVER. `deadline`: the guest time (ns) of the next
+     * timer, which only the world can place under clock policy `host`. */
+    u64 (*stop)(struct gate *, u64 count, u64 deadline);
+    /* Takes the next event that has arrived at this exit. Asked until NONE.
+     * `may_receive`: the console can take a byte. An input. */
+    struct arrival (*arrive)(struct gate *, const struct position *, bool may_receive);
+    /* The vCPU is halted: blocks until something arrives, at the latest when the
+     * clock reaches `deadline` (policy `host`). Never returns NONE. An input. */
+    struct arrival (*wait)(struct gate *, const struct position *, u64 deadline, bool may_receive);
+    /* The guest wrote a byte to its console. */
+    void (*console_out)(struct gate *, u8 byte);
+    /* A device timer was set to go off at guest time `deadline` (ns). An observation. */
+    void (*timer_set)(struct gate *, u64 exit, u64 deadline);
+    /* An exit has happened: everything but `value` is known, no handler has run.
+     * Returns false when the replay has diverged: the run must stop here. */
+    bool (*exit_begins)(struct gate *, const struct exit_record *, const struct position *);
+    /* Its handler is done: `value` is what the guest wrote or was given. */
+    bool (*exit_ends)(struct gate *, const struct exit_record *, const struct position *);
+    /* The next VM entry delivers this event to the guest. */
+    bool (*injected)(struct gate *, const struct injection_record *);
+};
+
+struct gate {
+    const struct gate_ops *ops;
+};
+
+#endif
