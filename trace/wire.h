@@ -81,6 +81,7 @@ struct mission {
     u64 noise_seed;
     u64 timeout_ns; /* guest time; NEVER: none */
     u64 tsc_hz;     /* carrier's TSC; 0: find out */
+    u64 carrier_memory; /* bytes of carrier RAM from physical 0; 0: find out */
     u32 exception_bitmap;            /* guest exceptions to log as exits */
     u32 page_fault_mask, page_fault_match; /* SDM 25.6.3 */
     u32 sabotage;   /* enum sabotage (vmx/sabotage.h): break one rule on purpose, for tests */
@@ -138,7 +139,7 @@ enum verdict { VERDICT_NONE, VERDICT_SAME, VERDICT_DIVERGED };
     X(EXTRA_EXIT, "the replay goes on past the recorded end")
 
 #define X(name, text) DIVERGENCE_##name,
-enum divergence { DIVERGENCES(X) DIVERGENCE_COUNT };
+enum divergence { DIVERGENCES(X) DIVERGENCE_LIMIT };
 #undef X
 
 struct vmcs_value {
