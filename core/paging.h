@@ -12,6 +12,8 @@ enum page_access { /* bits; also the page-fault error code's */
     ACCESS_WRITE = 1 << 1,
     ACCESS_USER = 1 << 2,
     ACCESS_FETCH = 1 << 4,
+    ACCESS_IMPLICIT = 1 << 8, /* the processor's own access to GDT, IDT, TSS: RFLAGS.AC does not
+                                 lift SMAP; never together with USER, never in an error code */
 };
 
 struct paging {
@@ -26,8 +28,13 @@ struct translation {
     u64 page_size;  /* bytes of the mapping page: 4K, 2M, 4M or 1G */
 };
 
-/* `access`: any of enum page_access; ACCESS_USER means CPL 3. `set_bits`: set A (and D on a
- * write) in the tables like the processor does. A table outside RAM reads as all ones. */
+/*
+ * `gva` must be canonical (a non-canonical one is #GP or #SS, not #PF): the caller has checked.
+ * Its upper half is ignored when EFER.LMA is 0. A and D are set only when the whole walk
+ * succeeds, as Bochs does.
+ * `access`: any of enum page_access; ACCESS_USER means CPL 3. `set_bits`: set A (and D on a
+ * write) in the tables like the processor does. A table outside RAM reads as all ones.
+ */
 struct translation paging_walk(struct memory *, const struct paging *, u64 gva, u32 access, bool set_bits);
 
 #endif

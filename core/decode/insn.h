@@ -52,21 +52,22 @@ enum decode_status insn_decode(struct insn *, const u8 *bytes, u32 length, u32 b
 
 /*
  * What an instruction does to one memory operand, for those that may touch MMIO:
- * MOV (all forms), MOVZX, MOVSX, MOVSXD, STOS, LODS, MOVS, ADD OR ADC SBB AND SUB XOR CMP TEST,
+ * MOV (all forms but segment registers), MOVNTI, MOVZX, MOVSX, MOVSXD, STOS, LODS, MOVS, ADD OR ADC SBB AND SUB XOR CMP TEST,
  * INC DEC NOT NEG, XCHG, CMPXCHG, XADD, BT BTS BTR BTC, PUSH, POP with memory operand.
  */
 enum mmio_kind {
     MMIO_NONE, /* not such an instruction */
-    MMIO_LOAD,     /* register <- memory */
+    MMIO_LOAD,     /* register <- memory (OP_MOV), or register <- register op memory, flags */
     MMIO_STORE,    /* memory <- register or immediate */
     MMIO_MODIFY,   /* memory <- memory op source, flags */
     MMIO_COMPARE,  /* flags <- memory op source (CMP, TEST, BT) or source op memory */
     MMIO_EXCHANGE, /* XCHG, CMPXCHG, XADD */
     MMIO_STRING,   /* STOS, LODS, MOVS: one iteration at a time */
+    MMIO_STACK,    /* PUSH, POP: the other side is the stack */
 };
 enum mmio_operation { OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, /* as in opcodes 00-3f */
                       OP_TEST, OP_INC, OP_DEC, OP_NOT, OP_NEG, OP_XCHG, OP_CMPXCHG, OP_XADD, OP_BT, OP_BTS, OP_BTR, OP_BTC,
-                      OP_MOV, OP_STOS, OP_LODS, OP_MOVS };
+                      OP_MOV, OP_STOS, OP_LODS, OP_MOVS, OP_PUSH, OP_POP };
 
 struct mmio_insn {
     u8 kind;      /* enum mmio_kind */
