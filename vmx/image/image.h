@@ -116,7 +116,7 @@ struct table_pointer host_idt(void);
 u64 host_tss(void); /* base address of the TSS behind SELECTOR_TSS */
 /* An external interrupt that a VM exit acknowledged: counts it and tells the PIC. */
 void host_interrupt(u8 vector);
-extern u64 host_interrupt_count[16]; /* by IRQ */
+extern volatile u64 host_interrupt_count[16]; /* by IRQ */
 /* Registers as saved at an exception in the hypervisor. */
 struct host_frame {
     u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;

@@ -6,9 +6,9 @@
 #ifndef VMX_IMAGE_LAYOUT_H
 #define VMX_IMAGE_LAYOUT_H
 
-#define MISSION_ADDRESS 0x10000  /* ROM boot: struct mission */
-#define IMAGE_ADDRESS 0x100000   /* the image; its first byte is its 32-bit entry */
-#define IMAGE_LIMIT 0x1000000    /* the image with its BSS ends below */
+#define MISSION_ADDRESS 0x10000   /* ROM boot: struct mission */
+#define IMAGE_ADDRESS 0x100000    /* the image; its first byte is its 32-bit entry */
+#define IMAGE_LIMIT 0x1000000     /* the image with its BSS ends below */
 #define MODULES_ADDRESS 0x1000000 /* ROM boot: kernel and initrd go from here on, page-aligned */
 #define ROM_ADDRESS 0xffff0000
 #define ROM_SIZE 0x10000

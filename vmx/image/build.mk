@@ -1,0 +1,32 @@
+# The bootable image: hindvisor.bin is loaded at 1 MiB by Bochs, by QEMU -kernel
+# or by GRUB; rom.bin stands in for a BIOS under Bochs.
+
+IMAGE_LINK   := $(filter-out $(BUILD)/image/vmx/image/rom.o,$(IMAGE_OBJECTS))
+IMAGE_SCRIPT := $(BUILD)/image/link.ld
+
+image: $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin ## the bootable image and Bochs's ROM
+
+$(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
+	@mkdir -p $(@D)
+	$(CC) -E -P -undef -x c -I. -o $@ $<
+
+$(BUILD)/image/hindvisor.elf: $(IMAGE_LINK) $(IMAGE_SCRIPT)
+	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	    -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -T $(IMAGE_SCRIPT) -o $@ $(IMAGE_LINK)
+
+$(BUILD)/image/hindvisor.bin: $(BUILD)/image/hindvisor.elf
+	objcopy -O binary $< $@
+
+$(BUILD)/image/rom.bin: $(BUILD)/image/vmx/image/rom.o
+	objcopy -O binary -j .text $< $@
+
+# A bootable CD-ROM or stick for any PC: make build/hindvisor.iso ISO_KERNEL=... ISO_INITRD=... ISO_APPEND=...
+ISO_KERNEL ?= -
+ISO_INITRD ?= -
+ISO_APPEND ?=
+
+iso: $(BUILD)/hindvisor.iso ## a bootable ISO with the guest in ISO_KERNEL, ISO_INITRD, ISO_APPEND
+.PHONY: iso
+
+$(BUILD)/hindvisor.iso: $(BUILD)/image/hindvisor.bin tools/make-iso $(filter-out -,$(ISO_KERNEL) $(ISO_INITRD))
+	tools/make-iso -i $< "$(ISO_KERNEL)" "$(ISO_INITRD)" "$(ISO_APPEND)" $@
