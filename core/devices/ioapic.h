@@ -13,6 +13,7 @@
 
 enum { IOAPIC_SPAN = 0x1000, IOAPIC_VERSION = 0x20 };
 
+/* What a message does; bits 10:8 of ICR, LVT and redirection entries. */
 enum delivery_mode {
     DELIVER_FIXED,
     DELIVER_LOWEST,

@@ -70,12 +70,17 @@ struct lapic {
     u32 initial_count;
     u32 lvt[LAPIC_LVTS];
     u32 id, tpr, ldr, dfr, svr, divide;
-    u32 errors, esr;  /* gathered since the last write to ESR; as that write latched them */
-    u32 dropped_ipis; /* sent to CPUs that do not exist, or of a kind that is not modelled */
+    u32 errors, esr; /* gathered since the last write to ESR; as that write latched them */
+    u32 dropped;     /* messages to CPUs that do not exist, or of a kind that is not modelled */
+    u32 nmi;         /* an NMI is pending: 0 or 1 */
 };
 
 /* As after power-up, for CPU number `id`. */
 void lapic_reset(struct lapic *, u32 id);
+
+/* As firmware hands over (MP specification 3.6.2.2): enabled, the 8259's interrupts
+ * come through on LINT0, NMIs on LINT1. */
+void lapic_virtual_wire(struct lapic *);
 
 /* One access to a register by number; `now` is needed only where lapic_register_timed().
  * False: in x2APIC mode, #GP; in xAPIC mode, no such register (reads as 0). */
@@ -107,7 +112,9 @@ bool lapic_addressed(const struct lapic *, u32 destination, bool logical);
 bool lapic_accepts_extint(const struct lapic *);
 
 int lapic_pending(const struct lapic *); /* highest deliverable vector, or -1 */
-int lapic_acknowledge(struct lapic *);   /* takes it into service; -1: none */
+/* The best vector that the TPR alone holds back, or 0. */
+u8 lapic_blocked_by_tpr(const struct lapic *);
+int lapic_acknowledge(struct lapic *); /* takes it into service; -1: none */
 
 static inline u8 lapic_tpr(const struct lapic *lapic) /* VT-x's TPR shadow shares it */
 {
@@ -128,7 +135,7 @@ void lapic_set_lvt_timer(struct lapic *, u32 value, struct access *);
 /* IA32_TSC_DEADLINE: a guest TSC value, and so guest ns. Ignored in the other modes. */
 void lapic_set_tsc_deadline(struct lapic *, u64 deadline);
 
-u64 lapic_deadline(const void *lapic);
-void lapic_advance(void *lapic, u64 now);
+/* Guest time has come to `now`: the timer goes off if it is due, once however late. */
+void lapic_advance(struct lapic *, u64 now);
 
 #endif
