@@ -125,7 +125,7 @@ void image_main(u32 loader, u32 info)
     count = context.boot == BOOT_ROM ? rom_read(&context, info, taken)
                                      : multiboot_read(&context, info, taken);
     error = check_mission(mission, context.ram_end);
-    console_init(!error.code && (mission->flags & MISSION_FRAMED));
+    console_init(mission->magic == MISSION_MAGIC && (mission->flags & MISSION_FRAMED));
     console_frame(FRAME_HELLO, "%u", WIRE_VERSION);
     if (error.code)
         image_fail(error);
