@@ -45,7 +45,8 @@ bool mmio_idle(const struct insn *, const struct mmio_insn *, const u64 gpr[16])
  * that count (2, 4 or 8; 8 in 64-bit mode), for PUSH and POP. `rip`: the instruction's own. */
 struct mmio_operands mmio_operands(const struct insn *, const struct mmio_insn *, const u64 gpr[16],
                                    u64 rip, u8 stack_size);
-/* One iteration for strings. `read_value`: what was read at the source, zero-extended; 0 without one. */
+/* One iteration for strings. `read_value`: what was read at the source, zero-extended; 0 without
+ * one. */
 struct mmio_step mmio_complete(const struct insn *, const struct mmio_insn *, u64 gpr[16],
                                u64 *rflags, u64 read_value, u8 stack_size);
 
