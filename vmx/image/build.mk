@@ -12,7 +12,9 @@ $(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
 
 $(BUILD)/image/hindvisor.elf: $(IMAGE_LINK) $(IMAGE_SCRIPT)
 	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-	    -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -T $(IMAGE_SCRIPT) -o $@ $(IMAGE_LINK)
+	    -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -T $(IMAGE_SCRIPT) -o $@ $(IMAGE_LINK) -lgcc
+	@if objdump -d $@ | grep -m1 -E '%([xyz]mm|mm|st)'; then \
+	    echo "$@: this instruction would change the guest's vector registers" >&2; rm -f $@; exit 1; fi
 
 $(BUILD)/image/hindvisor.bin: $(BUILD)/image/hindvisor.elf
 	objcopy -O binary $< $@
