@@ -49,7 +49,7 @@ struct region {
     u64 base;
     u64 length;
     const struct device_ops *ops;
-    void *state;
+    size_t state; /* where the device's state lies in struct machine */
     i8 irq;     /* ISA line 0..15 = GSI 0..23 that `line` drives, or -1 */
     bool timed; /* its registers show guest time: access.now must be filled in */
 };

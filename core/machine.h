@@ -57,6 +57,8 @@ struct machine {
     enum clock_policy clock;
     u64 now;      /* guest time, ns; never goes back */
     u64 deadline; /* earliest deadline of all devices, or NEVER */
+    u64 slow_deadline; /* the same without the local APIC's, which changes most often */
+    u64 asserted;      /* regions whose interrupt line is high, one bit each */
     u64 exit;     /* number of the exit being handled, for observations */
     struct end end;
     /* Device state below is what machine_hash() covers. */
@@ -97,6 +99,13 @@ void machine_receive(struct machine *, u8 byte);
 /* The vector that the interrupt controllers would deliver now, or -1; and taking it. */
 int machine_pending_vector(const struct machine *);
 int machine_acknowledge(struct machine *);
+
+/* The priority (0..255) of the best vector that only the TPR holds back, 0 if none:
+ * the TPR shadow exits when the TPR falls below its class. */
+u8 machine_blocked_by_tpr(const struct machine *);
+/* NMIs: at most one is pending (by LAPIC ICR or LINT1); taking it clears it. */
+bool machine_nmi_pending(const struct machine *);
+bool machine_take_nmi(struct machine *);
 
 void machine_stop(struct machine *, enum end_reason, u64 detail);
 /* Hash of all device state and guest time (not of RAM). */

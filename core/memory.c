@@ -9,11 +9,12 @@
  */
 #include "core/memory.h"
 
+#include "core/crc.h"
 #include "core/mem.h"
 
 enum { PAGE_QWORDS = 512, PAGES_A_WORD = 64 };
-#define EVEN_SEED 0xffffffffull
-#define ODD_SEED 0x9e3779b9ull
+#define EVEN_SEED 0xffffffffu
+#define ODD_SEED 0x9e3779b9u
 
 static u64 pages_of(u64 size)
 {
@@ -37,11 +38,11 @@ static bool in_hole(u64 page)
 
 /* --- hashing ---------------------------------------------------------------- */
 
-/* By inline assembly, since the image is compiled without -msse4.2. */
-static inline u64 crc(u64 sum, const u64 *qword)
+/* As crc32c_u64(), but kept in 64 bits: no instruction to cut it between two steps. */
+static inline u64 step(u64 crc, const u64 *qword)
 {
-    __asm__("crc32q %1, %0" : "+r"(sum) : "m"(*qword));
-    return sum;
+    __asm__("crc32q %1, %0" : "+r"(crc) : "m"(*qword));
+    return crc;
 }
 
 static u64 page_crcs(const u64 *page)
@@ -50,31 +51,26 @@ static u64 page_crcs(const u64 *page)
 
     for (const u64 *at = page; at < page + PAGE_QWORDS; at += 16) {
         /* Unrolled: in an emulated carrier every instruction counts. */
-        even = crc(even, at), odd = crc(odd, at + 1);
-        even = crc(even, at + 2), odd = crc(odd, at + 3);
-        even = crc(even, at + 4), odd = crc(odd, at + 5);
-        even = crc(even, at + 6), odd = crc(odd, at + 7);
-        even = crc(even, at + 8), odd = crc(odd, at + 9);
-        even = crc(even, at + 10), odd = crc(odd, at + 11);
-        even = crc(even, at + 12), odd = crc(odd, at + 13);
-        even = crc(even, at + 14), odd = crc(odd, at + 15);
+        even = step(even, at), odd = step(odd, at + 1);
+        even = step(even, at + 2), odd = step(odd, at + 3);
+        even = step(even, at + 4), odd = step(odd, at + 5);
+        even = step(even, at + 6), odd = step(odd, at + 7);
+        even = step(even, at + 8), odd = step(odd, at + 9);
+        even = step(even, at + 10), odd = step(odd, at + 11);
+        even = step(even, at + 12), odd = step(odd, at + 13);
+        even = step(even, at + 14), odd = step(odd, at + 15);
     }
     return even << 32 | odd;
 }
 
-/* Multiply and xor-shift: every input bit reaches every output bit. */
-static u64 mix(u64 crcs, u64 page)
+static u64 numbered(u64 crcs, u64 page)
 {
-    u64 hash = crcs ^ (page + 1) * 0x9e3779b97f4a7c15ull;
-
-    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
-    hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
-    return hash ^ hash >> 32;
+    return mix64(crcs ^ (page + 1) * 0x9e3779b97f4a7c15ull);
 }
 
 static void rehash_page(struct memory *memory, u64 page)
 {
-    u64 hash = mix(page_crcs((const u64 *)(memory->base + page * PAGE_SIZE)), page);
+    u64 hash = numbered(page_crcs((const u64 *)(memory->base + page * PAGE_SIZE)), page);
 
     memory->hash += hash - memory->page_hash[page];
     memory->page_hash[page] = hash;
@@ -101,7 +97,7 @@ void memory_init(struct memory *memory, void *base, u64 size, void *overhead)
     memory->page_hash = memory->dirty + dirty_words(size);
     memset(memory->dirty, 0, dirty_words(size) * sizeof(u64));
     for (u64 page = 0; page < pages; page++) {
-        memory->page_hash[page] = in_hole(page) ? 0 : mix(zero, page);
+        memory->page_hash[page] = in_hole(page) ? 0 : numbered(zero, page);
         memory->hash += memory->page_hash[page];
     }
 }
