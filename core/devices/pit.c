@@ -85,22 +85,20 @@ static void load(struct pit_channel *channel, u64 tick)
     channel->running = 1;
 }
 
-/* A new count of a periodic mode takes over when the old one has run out. */
+/* A new count of a periodic mode takes over when the old period is over. (The chip
+ * takes it after half a square wave already.) */
 static void settle(struct pit_channel *channel, u64 tick)
 {
     if (tick >= channel->switch_tick && !is_held(channel))
         load(channel, channel->switch_tick);
 }
 
-/* The tick, after `tick`, at which the present period (or half of it) ends. */
-static u64 end_of_part(const struct pit_channel *channel, u64 tick)
+/* The tick, after `tick`, at which the present period ends. */
+static u64 end_of_period(const struct pit_channel *channel, u64 tick)
 {
-    u64 since = elapsed(channel, tick), part = since % channel->reload;
-    u64 begin = (tick > channel->start ? tick : channel->start) - part;
+    u64 periods = elapsed(channel, tick) / channel->reload + 1;
 
-    if (channel->mode == SQUARE && part < high_half(channel))
-        return begin + high_half(channel);
-    return begin + channel->reload;
+    return channel->start + periods * channel->reload;
 }
 
 static bool output(const struct pit_channel *channel, u64 tick)
@@ -129,10 +127,10 @@ static u64 next_rise(const struct pit_channel *channel, u64 tick)
 
     if (!channel->running || is_held(channel))
         return NEVER;
+    if (is_periodic(channel))
+        return end_of_period(channel, tick);
     if (channel->mode >= STROBE)
         rise++;
-    if (is_periodic(channel))
-        rise += since / channel->reload * channel->reload;
     return since < rise ? channel->start + rise : NEVER;
 }
 
@@ -183,7 +181,7 @@ static void write_count(struct pit_channel *channel, u16 raw, u64 tick)
     if (needs_trigger(channel))
         return; /* it waits for the gate */
     if (is_periodic(channel) && channel->running) {
-        channel->switch_tick = end_of_part(channel, tick);
+        channel->switch_tick = end_of_period(channel, tick);
         return;
     }
     load(channel, tick + 1);
@@ -330,9 +328,8 @@ static void come_to(struct pit *pit, u64 tick)
 static u64 deadline(const void *state)
 {
     const struct pit *pit = state;
-    u64 tick = min_u64(pit->edge, pit->channel[TIMER_CHANNEL].switch_tick);
 
-    return tick == NEVER ? NEVER : time_of_tick(tick, PIT_HZ);
+    return time_of_tick(pit->edge, PIT_HZ);
 }
 
 static void advance(void *state, u64 now)
