@@ -4,7 +4,7 @@
 # and hosted under ASan and UBSan (the tests). Folders decide what goes where.
 
 BUILD   ?= build
-CC      ?= gcc
+CC      := gcc
 CLANG   ?= clang-14
 VERSION := 0.1.0
 

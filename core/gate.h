@@ -15,8 +15,10 @@
 
 #include "core/types.h"
 
-struct exit_record;      /* trace/schema.h */
-struct injection_record; /* trace/schema.h */
+struct exit_record; /* trace/schema.h */
+struct injection_record;
+struct state_record;
+struct end_record;
 
 /* Where the vCPU is, finely enough that no two places of a run are alike. */
 struct position {
@@ -45,7 +47,7 @@ struct gate;
 
 struct gate_ops {
     /* Guest time in ns by the host's clock; clock policy `host` only. An input. */
-    u64 (*clock)(struct gate *);
+    u64 (*clock)(struct gate *, u64 exit);
     /* The count at which the vCPU shall stop next because the world wants it
      * there, > `count`, or NEVER. `deadline`: the guest time (ns) of the next
      * timer, which only the world can place under clock policy `host`. */
@@ -56,17 +58,24 @@ struct gate_ops {
     /* The vCPU is halted: blocks until something arrives, at the latest when the
      * clock reaches `deadline` (policy `host`). Never returns NONE. An input. */
     struct arrival (*wait)(struct gate *, const struct position *, u64 deadline, bool may_receive);
-    /* The guest wrote a byte to its console. */
+    /* The guest wrote a byte to its console. Shown; compared through the exit's value. */
     void (*console_out)(struct gate *, u8 byte);
     /* A device timer was set to go off at guest time `deadline` (ns). An observation. */
     void (*timer_set)(struct gate *, u64 exit, u64 deadline);
-    /* An exit has happened: everything but `value` is known, no handler has run.
-     * Returns false when the replay has diverged: the run must stop here. */
-    bool (*exit_begins)(struct gate *, const struct exit_record *, const struct position *);
+    /* The four below return false when the replay has diverged: the run must stop here. */
+    /* An exit has happened: no handler has run; address, value and tsc_entry are not
+     * yet known. `entered`: host TSC of the VM entry that led here, which ends the exit before. */
+    bool (*exit_begins)(struct gate *, const struct exit_record *, const struct position *, u64 entered);
     /* Its handler is done: `value` is what the guest wrote or was given. */
     bool (*exit_ends)(struct gate *, const struct exit_record *, const struct position *);
     /* The next VM entry delivers this event to the guest. */
     bool (*injected)(struct gate *, const struct injection_record *);
+    /* A block ends at this exit: the gate wants the hashes of the whole state ... */
+    bool (*wants_state)(struct gate *, const struct position *);
+    /* ... and gets them; `inputs` is the gate's own to fill in or compare. */
+    bool (*state)(struct gate *, const struct state_record *);
+    /* The run is over; the last thing said. */
+    bool (*ends)(struct gate *, const struct end_record *);
 };
 
 struct gate {

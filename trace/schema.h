@@ -9,9 +9,9 @@
  *   stream   INPUT: needed for replay. OBSERVATION: may be dropped.
  * FIELDS(F): F(type, name, render, coding)
  *   render   how dumps show it: DEC, HEX, REASON, ARRIVAL, END, INTERRUPTION
- *   coding   how the block codec predicts it (trace/columns.c): PLAIN, DELTA
- *            (from the previous record of this kind), BY_REASON (from the
- *            previous record of this kind with the same `reason`), ...
+ *   coding   how the block codec predicts it (trace/layout.h, trace/columns.c):
+ *            PLAIN (not at all), DELTA (from the previous record of this kind),
+ *            or from what was coded before in the same block
  *
  * In memory and on the wire a record is a struct whose first member is
  * `u16 kind`; sizes are multiples of 8. Fields are ordered so that the
@@ -27,30 +27,30 @@
  * exit and last thing at the entry that follows. `check`: the low byte of the
  * running register hash (struct position). */
 #define EXIT_FIELDS(F)                                                                             \
-    F(u16, reason, REASON, PLAIN)                                                                  \
+    F(u16, reason, REASON, PLACE)                                                                  \
     F(u8, check, HEX, PLAIN)                                                                       \
-    F(u8, flags, HEX, PLAIN)                                                                       \
-    F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, BY_REASON)                                                                    \
-    F(u64, qualification, HEX, BY_REASON)                                                          \
-    F(u64, address, HEX, BY_REASON)                                                                \
-    F(u64, value, HEX, BY_REASON)                                                                  \
-    F(u64, tsc_exit, DEC, DELTA)                                                                   \
-    F(u64, tsc_entry, DEC, DELTA)
+    F(u8, flags, HEX, PLACE)                                                                       \
+    F(u64, count, DEC, COUNT)                                                                      \
+    F(u64, rip, HEX, PATH)                                                                    \
+    F(u64, qualification, HEX, PLACE)                                                          \
+    F(u64, address, HEX, PLACE)                                                                \
+    F(u64, value, HEX, VALUE)                                                                  \
+    F(u64, tsc_exit, DEC, TSC)                                                                   \
+    F(u64, tsc_entry, DEC, LATENCY)
 
 /* An event delivered by the VM entry after exit number `exit` (SDM 25.8.3: `info`
  * is the VM-entry interruption-information field). */
 #define INJECTION_FIELDS(F)                                                                        \
-    F(u32, info, INTERRUPTION, PLAIN)                                                              \
-    F(u64, error, HEX, PLAIN)                                                                      \
+    F(u32, info, INTERRUPTION, DELTA)                                                              \
+    F(u64, error, HEX, DELTA)                                                                      \
     F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, PLAIN)
+    F(u64, count, DEC, AT_COUNT)                                                                      \
+    F(u64, rip, HEX, AT_RIP)
 
 /* A device timer was programmed: it goes off at guest time `deadline` (ns). */
 #define TIMER_FIELDS(F)                                                                            \
     F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, deadline, DEC, DELTA)
+    F(u64, deadline, DEC, AT_VALUE)
 
 /* The host's clock was read while exit `exit` was handled: guest ns. */
 #define CLOCK_FIELDS(F)                                                                            \
@@ -61,22 +61,22 @@
 #define STOP_FIELDS(F)                                                                             \
     F(u64, exit, DEC, DELTA)                                                                       \
     F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, PLAIN)                                                                        \
-    F(u64, rcx, HEX, PLAIN)                                                                        \
+    F(u64, rip, HEX, DELTA)                                                                        \
+    F(u64, rcx, HEX, DELTA)                                                                        \
     F(u64, check, HEX, PLAIN)
 
 /* Something arrived at this position (enum arrival_kind in core/gate.h). */
 #define ARRIVAL_FIELDS(F)                                                                          \
-    F(u16, what, ARRIVAL, PLAIN)                                                                   \
+    F(u16, what, ARRIVAL, DELTA)                                                                   \
     F(u64, value, HEX, DELTA)                                                                      \
     F(u64, exit, DEC, DELTA)                                                                       \
     F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, PLAIN)                                                                        \
-    F(u64, rcx, HEX, PLAIN)                                                                        \
+    F(u64, rip, HEX, DELTA)                                                                        \
+    F(u64, rcx, HEX, DELTA)                                                                        \
     F(u64, check, HEX, PLAIN)
 
-/* Hashes of the whole state at the end of a block, at exit `exit` before its
- * handler runs. `inputs`: over every input consumed so far. */
+/* Hashes of the whole state at the end of a block, at exit `exit` after its
+ * handler has run. `inputs`: over every input consumed so far. */
 #define STATE_FIELDS(F)                                                                            \
     F(u64, exit, DEC, DELTA)                                                                       \
     F(u64, count, DEC, DELTA)                                                                      \

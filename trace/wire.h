@@ -156,6 +156,7 @@ struct report {
     u32 end_reason; /* enum end_reason */
     u64 end_detail;
     u64 exits, count, now;
+    u64 states; /* state hashes that matched */
     u64 expected, got;         /* of the field that differs */
     union record expected_record; /* the log's record at the divergence; kind 0: none */
     struct exit_record actual;    /* the exit at which the run ended */
