@@ -1,0 +1,67 @@
+/* Raw records in memory; see log.h. */
+#include "replay/log.h"
+#include "core/mem.h"
+#include "trace/wire.h"
+
+void *log_append(struct log *log, enum record_kind kind)
+{
+    static union record scrap;
+    if (!log->buffer || log->error.code || log->used + sizeof(scrap) > log->capacity)
+        return &scrap;
+    u16 *record = (u16 *)(log->buffer + log->used);
+    log->used += record_size(kind);
+    log->exits += kind == REC_EXIT;
+    *record = (u16)kind;
+    return record;
+}
+
+bool log_full(const struct log *log)
+{
+    return log->exits >= BLOCK_EXITS || log->used + LOG_EXIT_ROOM > log->capacity;
+}
+
+void log_hand_on(struct log *log)
+{
+    if (log->used && !log->error.code)
+        log->error = log->hand_on(log->context, log->buffer, log->used);
+    log->used = log->exits = 0;
+}
+
+static bool refill(struct log_cursor *cursor)
+{
+    u32 length;
+    while (!cursor->done && cursor->at == cursor->end) {
+        cursor->done = !cursor->next_block(cursor, &cursor->at, &length);
+        cursor->end = cursor->done ? cursor->at : cursor->at + length;
+    }
+    return !cursor->done;
+}
+
+/* A block comes from a file: a record must lie inside it whole. */
+static u32 size_at(const struct log_cursor *cursor)
+{
+    u32 size = record_size(*(const u16 *)cursor->at);
+    return size && size <= (u64)(cursor->end - cursor->at) ? size : 0;
+}
+
+const union record *log_peek(struct log_cursor *cursor)
+{
+    while (refill(cursor)) {
+        const union record *record = (const union record *)cursor->at;
+        u32 size = size_at(cursor);
+        if (!size) {
+            cursor->at = cursor->end; /* damaged: the rest of the block cannot be read */
+            continue;
+        }
+        if (cursor->kinds & BIT(record->kind))
+            return record;
+        cursor->at += size;
+    }
+    return NULL;
+}
+
+void log_take(struct log_cursor *cursor)
+{
+    if (log_peek(cursor))
+        cursor->at += size_at(cursor);
+}

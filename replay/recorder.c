@@ -1,0 +1,211 @@
+/* The recording gate; see recorder.h. */
+#include "replay/recorder.h"
+#include "core/mem.h"
+#include "replay/inputs.h"
+
+enum { POLL_INTERVAL = 1 << 17 };  /* guest count between looks at the console */
+enum { BLOCK_COUNT = 1 << 28 };    /* a block ends at the latest after this much guest count */
+enum { EXIT_PREEMPTION_TIMER = 52 };
+
+static struct recorder *from_gate(struct gate *gate)
+{
+    return (struct recorder *)gate;
+}
+
+static u64 host_clock(struct recorder *r)
+{
+    return r->last_clock = max_u64(r->last_clock, r->world->ops->clock(r->world));
+}
+
+static u64 record_clock(struct gate *gate, u64 exit)
+{
+    struct recorder *r = from_gate(gate);
+    struct clock_record *record = log_append(r->log, REC_CLOCK);
+    record->exit = exit;
+    record->value = host_clock(r);
+    r->inputs = inputs_add(r->inputs, REC_CLOCK, exit, record->value);
+    return record->value;
+}
+
+static u64 record_stop(struct gate *gate, u64 count, u64 deadline)
+{
+    struct recorder *r = from_gate(gate);
+    r->deadline = deadline;
+    r->world_stop = r->world->ops->interruption(r->world, count);
+    if (r->clock == CLOCK_HOST && deadline != NEVER) {
+        u64 now = host_clock(r);
+        u64 ticks = deadline > now ? r->world->ops->ticks(r->world, deadline - now) : 0;
+        r->world_stop = min_u64(r->world_stop, count + max_u64(ticks, 1));
+    }
+    return r->world_stop;
+}
+
+static struct arrival log_arrival(struct recorder *r, const struct position *at, enum arrival_kind kind, u64 value)
+{
+    struct arrival_record *record = log_append(r->log, REC_ARRIVAL);
+    record->what = (u16)kind;
+    record->value = value;
+    record->exit = at->exit;
+    record->count = at->count;
+    record->rip = at->rip;
+    record->rcx = at->rcx;
+    record->check = at->check;
+    r->inputs = inputs_add(r->inputs, REC_ARRIVAL, at->exit, (u64)kind << 56 ^ value);
+    return (struct arrival){kind, value};
+}
+
+/* What a person may have done since the last look: typed, or asked for an end. */
+static struct arrival look_outside(struct recorder *r, const struct position *at, bool may_receive)
+{
+    u32 end = r->log->error.code ? END_TRACE_FULL : r->world->ops->stop(r->world);
+    if (end)
+        return log_arrival(r, at, ARRIVAL_END, end);
+    int byte = may_receive ? r->world->ops->console(r->world) : -1;
+    if (byte >= 0)
+        return log_arrival(r, at, ARRIVAL_CONSOLE, (u64)byte);
+    return (struct arrival){ARRIVAL_NONE, 0};
+}
+
+static struct arrival time_arrival(struct recorder *r, const struct position *at)
+{
+    if (r->clock == CLOCK_COUNT)
+        return log_arrival(r, at, ARRIVAL_TIME, r->world->ops->stolen(r->world));
+    return log_arrival(r, at, ARRIVAL_TIME, host_clock(r));
+}
+
+static struct arrival record_arrive(struct gate *gate, const struct position *at, bool may_receive)
+{
+    struct recorder *r = from_gate(gate);
+    bool due = r->clock == CLOCK_HOST ? r->deadline != NEVER && host_clock(r) >= r->deadline : at->count >= r->world_stop;
+    if (due) {
+        r->deadline = r->world_stop = NEVER; /* once; the next stop() sets them anew */
+        return time_arrival(r, at);
+    }
+    if (at->count < r->next_poll)
+        return (struct arrival){ARRIVAL_NONE, 0};
+    struct arrival arrival = look_outside(r, at, may_receive);
+    if (arrival.kind == ARRIVAL_NONE)
+        r->next_poll = at->count + POLL_INTERVAL;
+    return arrival;
+}
+
+static struct arrival record_wait(struct gate *gate, const struct position *at, u64 deadline, bool may_receive)
+{
+    struct recorder *r = from_gate(gate);
+    for (;;) {
+        struct arrival arrival = look_outside(r, at, may_receive);
+        if (arrival.kind != ARRIVAL_NONE)
+            return arrival;
+        if (r->clock == CLOCK_HOST && host_clock(r) >= deadline)
+            return log_arrival(r, at, ARRIVAL_TIME, r->last_clock);
+    }
+}
+
+static void record_console_out(struct gate *gate, u8 byte)
+{
+    struct recorder *r = from_gate(gate);
+    r->world->ops->output(r->world, byte);
+}
+
+static void record_timer(struct gate *gate, u64 exit, u64 deadline)
+{
+    struct timer_record *record = log_append(from_gate(gate)->log, REC_TIMER);
+    record->exit = exit;
+    record->deadline = deadline;
+}
+
+static void log_stop(struct recorder *r, const struct position *at)
+{
+    struct stop_record *record = log_append(r->log, REC_STOP);
+    record->exit = at->exit;
+    record->count = at->count;
+    record->rip = at->rip;
+    record->rcx = at->rcx;
+    record->check = at->check;
+    r->inputs = inputs_add(r->inputs, REC_STOP, at->exit, at->count);
+}
+
+static bool record_exit_begins(struct gate *gate, const struct exit_record *exit, const struct position *at, u64 entered)
+{
+    struct recorder *r = from_gate(gate);
+    if (r->open)
+        r->open->tsc_entry = entered;
+    if (r->block_done) {
+        log_hand_on(r->log);
+        r->block_done = false;
+        r->open = NULL;
+    }
+    if (exit->reason == EXIT_PREEMPTION_TIMER && at->count >= r->world_stop)
+        log_stop(r, at);
+    return true;
+}
+
+static bool record_exit_ends(struct gate *gate, const struct exit_record *exit, const struct position *at)
+{
+    struct recorder *r = from_gate(gate);
+    (void)at;
+    r->open = log_append(r->log, REC_EXIT);
+    *r->open = *exit;
+    return true;
+}
+
+static bool record_injected(struct gate *gate, const struct injection_record *injection)
+{
+    struct injection_record *record = log_append(from_gate(gate)->log, REC_INJECTION);
+    *record = *injection;
+    return true;
+}
+
+static bool record_wants_state(struct gate *gate, const struct position *at)
+{
+    struct recorder *r = from_gate(gate);
+    if (!r->log->buffer || (!log_full(r->log) && at->count - r->block_count < BLOCK_COUNT))
+        return false;
+    r->block_count = at->count;
+    return true;
+}
+
+static bool record_state(struct gate *gate, const struct state_record *state)
+{
+    struct recorder *r = from_gate(gate);
+    struct state_record *record = log_append(r->log, REC_STATE);
+    *record = *state;
+    record->inputs = r->inputs;
+    r->block_done = true; /* not yet: the last exit's entry stamp is still to come */
+    return true;
+}
+
+static bool record_ends(struct gate *gate, const struct end_record *end)
+{
+    struct recorder *r = from_gate(gate);
+    struct end_record *record = log_append(r->log, REC_END);
+    *record = *end;
+    log_hand_on(r->log);
+    r->open = NULL;
+    return true;
+}
+
+static const struct gate_ops recorder_ops = {
+    .clock = record_clock,
+    .stop = record_stop,
+    .arrive = record_arrive,
+    .wait = record_wait,
+    .console_out = record_console_out,
+    .timer_set = record_timer,
+    .exit_begins = record_exit_begins,
+    .exit_ends = record_exit_ends,
+    .injected = record_injected,
+    .wants_state = record_wants_state,
+    .state = record_state,
+    .ends = record_ends,
+};
+
+void recorder_init(struct recorder *r, struct world *world, struct log *log, enum clock_policy clock)
+{
+    memset(r, 0, sizeof(*r));
+    r->gate.ops = &recorder_ops;
+    r->world = world;
+    r->log = log;
+    r->clock = clock;
+    r->deadline = r->world_stop = NEVER;
+}

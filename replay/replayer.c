@@ -1,0 +1,280 @@
+/* The replaying gate; see replayer.h. */
+#include "replay/replayer.h"
+#include "core/mem.h"
+#include "replay/inputs.h"
+
+static struct replayer *from_gate(struct gate *gate)
+{
+    return (struct replayer *)gate;
+}
+
+/* Keeps the first difference. Always false, so that callers can return it. */
+static bool differ(struct replayer *r, enum divergence kind, u64 expected, u64 got, const union record *record)
+{
+    if (r->difference.kind != DIVERGENCE_NONE)
+        return false;
+    r->difference = (struct difference){.kind = kind, .expected = expected, .got = got};
+    if (record)
+        memcpy(&r->difference.record, record, record_size(record->kind));
+    return false;
+}
+
+static const struct arrival diverged = {ARRIVAL_END, END_DIVERGED};
+
+static u64 replay_clock(struct gate *gate, u64 exit)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = log_peek(r->values);
+    if (!record || record->clock.exit != exit) {
+        differ(r, DIVERGENCE_INPUT_KIND, record ? record->clock.exit : NEVER, exit, record);
+        return 0;
+    }
+    u64 value = record->clock.value;
+    r->inputs = inputs_add(r->inputs, REC_CLOCK, exit, value);
+    log_take(r->values);
+    return value;
+}
+
+/* The world's next stop may lie behind arrivals and states of earlier exits, but never
+ * far: the caller asks again at every entry, so the next event alone decides. */
+static u64 replay_stop(struct gate *gate, u64 count, u64 deadline)
+{
+    const union record *record = log_peek(from_gate(gate)->events);
+    (void)deadline;
+    if (!record || record->kind != REC_STOP || record->stop.count <= count)
+        return NEVER;
+    return record->stop.count;
+}
+
+static bool same_position(struct replayer *r, const union record *record, const struct arrival_record *logged,
+                          const struct position *at)
+{
+    if (logged->count != at->count)
+        return differ(r, DIVERGENCE_POSITION, logged->count, at->count, record);
+    if (logged->rip != at->rip)
+        return differ(r, DIVERGENCE_POSITION, logged->rip, at->rip, record);
+    if (logged->rcx != at->rcx)
+        return differ(r, DIVERGENCE_POSITION, logged->rcx, at->rcx, record);
+    if (logged->check != at->check)
+        return differ(r, DIVERGENCE_POSITION, logged->check, at->check, record);
+    return true;
+}
+
+/* The event that the log has for this exit, of either kind of asking. */
+static struct arrival next_arrival(struct replayer *r, const struct position *at)
+{
+    const union record *record = log_peek(r->events);
+    if (r->difference.kind != DIVERGENCE_NONE)
+        return diverged;
+    if (!record || record->kind != REC_ARRIVAL || record->arrival.exit > at->exit)
+        return (struct arrival){ARRIVAL_NONE, 0};
+    if (record->arrival.exit < at->exit) {
+        differ(r, DIVERGENCE_POSITION, record->arrival.exit, at->exit, record);
+        return diverged;
+    }
+    if (!same_position(r, record, &record->arrival, at))
+        return diverged;
+    struct arrival arrival = {(enum arrival_kind)record->arrival.what, record->arrival.value};
+    r->inputs = inputs_add(r->inputs, REC_ARRIVAL, at->exit, (u64)arrival.kind << 56 ^ arrival.value);
+    log_take(r->events);
+    return arrival;
+}
+
+static struct arrival replay_arrive(struct gate *gate, const struct position *at, bool may_receive)
+{
+    (void)may_receive;
+    return next_arrival(from_gate(gate), at);
+}
+
+static struct arrival replay_wait(struct gate *gate, const struct position *at, u64 deadline, bool may_receive)
+{
+    struct replayer *r = from_gate(gate);
+    (void)deadline, (void)may_receive;
+    struct arrival arrival = next_arrival(r, at);
+    if (arrival.kind != ARRIVAL_NONE)
+        return arrival;
+    const union record *record = log_peek(r->events);
+    if (!record) {
+        r->log_ended = true;
+        return (struct arrival){ARRIVAL_END, END_LOG_ENDED};
+    }
+    differ(r, DIVERGENCE_INPUT_KIND, REC_ARRIVAL, record->kind, record);
+    return diverged;
+}
+
+static void replay_console_out(struct gate *gate, u8 byte)
+{
+    struct replayer *r = from_gate(gate);
+    r->output->ops->output(r->output, byte);
+}
+
+static void replay_timer(struct gate *gate, u64 exit, u64 deadline)
+{
+    (void)gate, (void)exit, (void)deadline; /* follows from values that are compared */
+}
+
+/* A stop of the world's that is logged for this exit, or was missed before it. */
+static bool check_stop(struct replayer *r, const struct position *at)
+{
+    const union record *record = log_peek(r->events);
+    if (!record || record->kind != REC_STOP)
+        return true;
+    const struct stop_record *stop = &record->stop;
+    if (stop->exit < at->exit || (stop->exit == at->exit && stop->count != at->count))
+        return differ(r, DIVERGENCE_POSITION, stop->count, at->count, record);
+    if (stop->exit > at->exit)
+        return true;
+    struct arrival_record logged = {.count = stop->count, .rip = stop->rip, .rcx = stop->rcx, .check = stop->check};
+    if (!same_position(r, record, &logged, at))
+        return false;
+    r->inputs = inputs_add(r->inputs, REC_STOP, at->exit, at->count);
+    log_take(r->events);
+    return true;
+}
+
+static bool compare_exit(struct replayer *r, const struct exit_record *got, const union record *record)
+{
+    const struct exit_record *expected = &r->expected;
+    if (expected->count != got->count)
+        return differ(r, DIVERGENCE_COUNT, expected->count, got->count, record);
+    if (expected->rip != got->rip)
+        return differ(r, DIVERGENCE_RIP, expected->rip, got->rip, record);
+    if (expected->reason != got->reason || expected->flags != got->flags)
+        return differ(r, DIVERGENCE_REASON, expected->reason, got->reason, record);
+    if (expected->qualification != got->qualification)
+        return differ(r, DIVERGENCE_QUALIFICATION, expected->qualification, got->qualification, record);
+    if (expected->check != got->check)
+        return differ(r, DIVERGENCE_REGISTERS, expected->check, got->check, record);
+    return true;
+}
+
+static bool replay_exit_begins(struct gate *gate, const struct exit_record *exit, const struct position *at, u64 entered)
+{
+    struct replayer *r = from_gate(gate);
+    (void)entered;
+    if (!r->compares)
+        return check_stop(r, at);
+    const union record *record = log_peek(r->exits);
+    if (!record) {
+        const union record *event = log_peek(r->events);
+        r->log_ended = !event;
+        return event ? differ(r, DIVERGENCE_EXTRA_EXIT, 0, exit->reason, event) : false;
+    }
+    if (record->kind == REC_INJECTION)
+        return differ(r, DIVERGENCE_INJECTION, record->injection.info, 0, record);
+    r->expected = record->exit;
+    if (!compare_exit(r, exit, record))
+        return false;
+    log_take(r->exits);
+    return check_stop(r, at);
+}
+
+static bool replay_exit_ends(struct gate *gate, const struct exit_record *exit, const struct position *at)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = (const union record *)&r->expected;
+    (void)at;
+    if (r->difference.kind != DIVERGENCE_NONE)
+        return false;
+    if (r->compares && r->expected.address != exit->address)
+        return differ(r, DIVERGENCE_ADDRESS, r->expected.address, exit->address, record);
+    if (r->compares && r->expected.value != exit->value)
+        return differ(r, DIVERGENCE_VALUE, r->expected.value, exit->value, record);
+    return true;
+}
+
+static bool replay_injected(struct gate *gate, const struct injection_record *got)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = r->compares ? log_peek(r->exits) : NULL;
+    if (!r->compares || (!record && !log_peek(r->events)))
+        return true; /* nothing to compare with: cut there */
+    if (!record || record->kind != REC_INJECTION)
+        return differ(r, DIVERGENCE_INJECTION, 0, got->info, record);
+    const struct injection_record *expected = &record->injection;
+    if (expected->info != got->info || expected->error != got->error)
+        return differ(r, DIVERGENCE_INJECTION, expected->info, got->info, record);
+    if (expected->exit != got->exit)
+        return differ(r, DIVERGENCE_INJECTION, expected->exit, got->exit, record);
+    if (expected->count != got->count)
+        return differ(r, DIVERGENCE_INJECTION, expected->count, got->count, record);
+    if (expected->rip != got->rip)
+        return differ(r, DIVERGENCE_INJECTION, expected->rip, got->rip, record);
+    log_take(r->exits);
+    return true;
+}
+
+static bool replay_wants_state(struct gate *gate, const struct position *at)
+{
+    const union record *record = log_peek(from_gate(gate)->events);
+    return record && record->kind == REC_STATE && record->state.exit <= at->exit;
+}
+
+static bool replay_state(struct gate *gate, const struct state_record *got)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = log_peek(r->events);
+    const struct state_record *expected = &record->state;
+    if (expected->exit != got->exit || expected->count != got->count)
+        return differ(r, DIVERGENCE_POSITION, expected->exit, got->exit, record);
+    if (expected->inputs != r->inputs)
+        return differ(r, DIVERGENCE_INPUT_STATE, expected->inputs, r->inputs, record);
+    if (expected->cpu != got->cpu)
+        return differ(r, DIVERGENCE_CPU_STATE, expected->cpu, got->cpu, record);
+    if (expected->memory != got->memory)
+        return differ(r, DIVERGENCE_MEMORY_STATE, expected->memory, got->memory, record);
+    if (expected->devices != got->devices)
+        return differ(r, DIVERGENCE_DEVICE_STATE, expected->devices, got->devices, record);
+    r->states++;
+    log_take(r->events);
+    return true;
+}
+
+static bool replay_ends(struct gate *gate, const struct end_record *got)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = log_peek(r->events);
+    if (r->difference.kind != DIVERGENCE_NONE)
+        return false;
+    if (r->log_ended)
+        return true;
+    if (!record || record->kind != REC_END)
+        return differ(r, DIVERGENCE_END, record ? record->kind : 0, got->reason, record);
+    const struct end_record *expected = &record->end;
+    if (expected->reason != got->reason)
+        return differ(r, DIVERGENCE_END, expected->reason, got->reason, record);
+    if (expected->detail != got->detail || expected->count != got->count || expected->exit != got->exit)
+        return differ(r, DIVERGENCE_END, expected->count, got->count, record);
+    log_take(r->events);
+    return true;
+}
+
+static const struct gate_ops replayer_ops = {
+    .clock = replay_clock,
+    .stop = replay_stop,
+    .arrive = replay_arrive,
+    .wait = replay_wait,
+    .console_out = replay_console_out,
+    .timer_set = replay_timer,
+    .exit_begins = replay_exit_begins,
+    .exit_ends = replay_exit_ends,
+    .injected = replay_injected,
+    .wants_state = replay_wants_state,
+    .state = replay_state,
+    .ends = replay_ends,
+};
+
+void replayer_init(struct replayer *r, struct world *output, struct log_cursor *exits, struct log_cursor *values,
+                   struct log_cursor *events)
+{
+    memset(r, 0, sizeof(*r));
+    r->gate.ops = &replayer_ops;
+    r->output = output;
+    r->exits = exits;
+    r->values = values;
+    r->events = events;
+    exits->kinds = BIT(REC_EXIT) | BIT(REC_INJECTION);
+    values->kinds = BIT(REC_CLOCK);
+    events->kinds = BIT(REC_STOP) | BIT(REC_ARRIVAL) | BIT(REC_STATE) | BIT(REC_END);
+    r->compares = log_peek(exits) != NULL;
+}

@@ -1,0 +1,37 @@
+/*
+ * The gate that answers from a log and compares: every exit, injection, value
+ * and state hash must be as recorded. The first difference stops the run.
+ */
+#ifndef REPLAY_REPLAYER_H
+#define REPLAY_REPLAYER_H
+
+#include "core/machine.h"
+#include "replay/log.h"
+#include "replay/world.h"
+#include "trace/wire.h"
+
+/* The first difference, for the report. */
+struct difference {
+    enum divergence kind;
+    u64 expected, got;
+    union record record; /* the log's; kind 0: none */
+};
+
+struct replayer {
+    struct gate gate; /* first */
+    struct world *output; /* only its output and progress are used */
+    struct log_cursor *exits;  /* REC_EXIT, REC_INJECTION */
+    struct log_cursor *values; /* REC_CLOCK */
+    struct log_cursor *events; /* REC_STOP, REC_ARRIVAL, REC_STATE, REC_END */
+    struct exit_record expected; /* the exit being handled, as recorded */
+    bool compares;   /* the trace has observations */
+    bool log_ended;  /* the recording was cut here: the run ends without a difference */
+    u32 inputs;      /* running CRC-32C of all inputs */
+    u64 states;      /* state hashes that matched */
+    struct difference difference;
+};
+
+void replayer_init(struct replayer *, struct world *output, struct log_cursor *exits,
+                   struct log_cursor *values, struct log_cursor *events);
+
+#endif
