@@ -1,0 +1,274 @@
+/* The run loop; see hypervisor.h. */
+#include "vmx/hypervisor.h"
+#include "core/crc.h"
+#include "core/mem.h"
+#include "vmx/controls.h"
+#include "vmx/exits.h"
+#include "vmx/inject.h"
+#include "vmx/processor.h"
+#include "vmx/sabotage.h"
+
+enum { EXIT_FLAG_HALTED = 1 }; /* exit_record.flags: no entry came before it: a halted vCPU looks around */
+enum { VTPR = 0x80 };          /* offset of the TPR in the virtual-APIC page, SDM 30.1.1 */
+
+static struct position position(const struct vcpu *v)
+{
+    return (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
+}
+
+/* Under the count policy a deadline is a count, exactly. */
+static u64 machine_stop_count(const struct vcpu *v)
+{
+    const struct machine *m = v->machine;
+    if (m->clock != CLOCK_COUNT || m->deadline == NEVER)
+        return NEVER;
+    return max_u64(m->deadline - v->skipped, v->count + 1);
+}
+
+static void choose_stop(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    u64 world = gate->ops->stop(gate, v->count, h->machine.deadline);
+    v->stop_at = min_u64(min_u64(h->heartbeat, machine_stop_count(v)), world);
+}
+
+/* A halted vCPU does not enter the guest: it looks around again, which counts as an exit. */
+static bool look_around(struct vcpu *v)
+{
+    v->tsc_entry = v->tsc_exit = processor_tsc();
+    v->exit = (struct exit_info){.reason = EXIT_HLT};
+    return true;
+}
+
+static bool enter(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (v->halted)
+        return look_around(v);
+    choose_stop(h);
+    v->virtual_apic[VTPR] = lapic_tpr(&h->machine.lapic);
+    if (!processor_run(v)) {
+        machine_stop(&h->machine, END_ENTRY_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR));
+        return false;
+    }
+    if (v->virtual_apic[VTPR] != lapic_tpr(&h->machine.lapic))
+        lapic_set_tpr(&h->machine.lapic, v->virtual_apic[VTPR]);
+    return true;
+}
+
+static void count_latency(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    u32 reason = h->previous_reason;
+    if (v->exits) {
+        u64 latency = v->tsc_entry - h->previous_exit;
+        v->latency_sum[reason] += latency;
+        v->latency_min[reason] = min_u64(v->latency_min[reason], latency);
+    }
+    h->previous_exit = v->tsc_exit;
+    h->previous_reason = v->exit.reason < EXIT_REASON_LIMIT ? v->exit.reason : 0;
+    v->exits_by_reason[h->previous_reason]++;
+}
+
+static u32 hash_registers(const struct vcpu *v)
+{
+    u32 check = v->check;
+    for (u32 i = 0; i < GPR_COUNT; i++)
+        check = crc32c_u64(check, v->gpr[i]);
+    return crc32c_u64(crc32c_u64(check, v->rip), v->rflags);
+}
+
+static struct exit_record *exit_record(struct vcpu *v)
+{
+    return &v->last[v->exits % ARRAY_SIZE(v->last)];
+}
+
+static bool begin_exit(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    count_latency(h);
+    v->check = hash_registers(v);
+    v->recorded++;
+    *exit_record(v) = (struct exit_record){
+        .kind = REC_EXIT,
+        .reason = (u16)v->exit.reason,
+        .check = (u8)v->check,
+        .flags = v->halted ? EXIT_FLAG_HALTED : 0,
+        .count = v->count,
+        .rip = v->rip,
+        .qualification = v->exit.qualification,
+        .tsc_exit = v->tsc_exit,
+    };
+    struct position at = position(v);
+    return gate->ops->exit_begins(gate, exit_record(v), &at, v->tsc_entry);
+}
+
+static bool end_exit(struct hypervisor *h, const struct position *at)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    struct exit_record *record = exit_record(v);
+    record->address = v->address;
+    record->value = v->value;
+    return gate->ops->exit_ends(gate, record, at);
+}
+
+static void advance_time(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (h->machine.clock == CLOCK_COUNT) {
+        u64 now = v->count + v->skipped;
+        if (now >= h->machine.deadline)
+            machine_advance(&h->machine, now);
+        else
+            h->machine.now = now;
+    }
+    if (v->count >= h->heartbeat) {
+        h->heartbeat = (v->count / HEARTBEAT + 1) * HEARTBEAT;
+        if (h->progress)
+            h->progress(h->progress_context, v->exits, h->machine.now);
+    }
+}
+
+static void handle(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    v->address = v->value = 0;
+    h->machine.exit = v->exits;
+    if (v->exit.entry_failed) {
+        machine_stop(&h->machine, END_ENTRY_FAILED, v->exit.reason);
+        return;
+    }
+    if (v->halted)
+        return;
+    if (v->exit.vectoring)
+        inject_resume_vectoring(v);
+    if (!exit_handle(v))
+        machine_stop(&h->machine, END_UNKNOWN_EXIT, v->exit.reason);
+}
+
+static void apply(struct hypervisor *h, struct arrival arrival)
+{
+    switch (arrival.kind) {
+    case ARRIVAL_TIME:
+        if (h->machine.clock == CLOCK_COUNT) {
+            h->vcpu.skipped += arrival.value;
+            machine_advance(&h->machine, h->machine.now + arrival.value);
+        } else {
+            machine_advance(&h->machine, arrival.value);
+        }
+        break;
+    case ARRIVAL_CONSOLE:
+        machine_receive(&h->machine, (u8)arrival.value);
+        break;
+    case ARRIVAL_END:
+        machine_stop(&h->machine, (enum end_reason)arrival.value, 0);
+        break;
+    case ARRIVAL_NONE:
+        break;
+    }
+}
+
+static void take_arrivals(struct hypervisor *h, const struct position *at)
+{
+    struct gate *gate = h->machine.gate;
+    struct arrival arrival;
+    do {
+        arrival = gate->ops->arrive(gate, at, machine_may_receive(&h->machine));
+        apply(h, arrival);
+    } while (arrival.kind != ARRIVAL_NONE && !h->machine.end.reason);
+}
+
+static bool wakes(const struct hypervisor *h)
+{
+    return machine_nmi_pending(&h->machine) || (machine_pending_vector(&h->machine) >= 0 && inject_possible(&h->vcpu));
+}
+
+/* Halted, nothing to wake it, and no timer whose time could simply be skipped to. */
+static bool must_wait(const struct hypervisor *h)
+{
+    return h->vcpu.halted && !wakes(h) && (h->machine.clock == CLOCK_HOST || h->machine.deadline == NEVER);
+}
+
+static bool can_never_wake(const struct vcpu *v)
+{
+    return !inject_possible(v); /* NMIs come only from the vCPU's own doing */
+}
+
+/* A halted vCPU rests until something could wake it. */
+static void rest(struct hypervisor *h, const struct position *at, bool wait)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    if (!wakes(h) && can_never_wake(v)) {
+        machine_stop(&h->machine, END_DEAD_HALT, v->rip);
+    } else if (wait) {
+        apply(h, gate->ops->wait(gate, at, h->machine.deadline, machine_may_receive(&h->machine)));
+    } else if (!wakes(h)) {
+        v->skipped += h->machine.deadline - h->machine.now;
+        machine_advance(&h->machine, h->machine.deadline);
+    }
+    v->halted = !wakes(h);
+}
+
+static bool hash_state(struct hypervisor *h, const struct position *at)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    if (!gate->ops->wants_state(gate, at))
+        return true;
+    ept_collect_dirty(&h->ept, &h->machine.memory);
+    processor_flush_ept(v->ept_pointer);
+    struct state_record state = {
+        .kind = REC_STATE,
+        .exit = at->exit,
+        .count = at->count,
+        .cpu = vcpu_hash(v),
+        .memory = memory_hash(&h->machine.memory),
+        .devices = machine_hash(&h->machine),
+    };
+    return gate->ops->state(gate, &state);
+}
+
+/* One turn. false: the gate has found a difference. */
+static bool turn(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (!begin_exit(h))
+        return false;
+    struct position at = position(v);
+    advance_time(h);
+    handle(h);
+    bool wait = must_wait(h);
+    if (!wait)
+        take_arrivals(h, &at);
+    if (!end_exit(h, &at) || !hash_state(h, &at))
+        return false;
+    if (h->machine.now >= v->timeout)
+        machine_stop(&h->machine, END_GUEST_TIMEOUT, 0);
+    if (v->halted && !h->machine.end.reason)
+        rest(h, &at, wait);
+    return h->machine.end.reason || inject_prepare(v);
+}
+
+void hypervisor_run(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    h->heartbeat = HEARTBEAT;
+    while (!h->machine.end.reason && enter(h)) {
+        if (h->sabotage >> 8 == v->exits && h->sabotage)
+            sabotage(v, h->sabotage & 0xff);
+        if (!turn(h)) {
+            machine_stop(&h->machine, END_DIVERGED, v->exits);
+            break;
+        }
+        if (!h->machine.end.reason)
+            v->exits++;
+    }
+    struct end_record end = {
+        .kind = REC_END, .reason = (u16)h->machine.end.reason, .detail = h->machine.end.detail, .exit = v->exits, .count = v->count};
+    gate->ops->ends(gate, &end);
+}

@@ -1,0 +1,35 @@
+/*
+ * The run loop: enter the guest, tell the gate, handle the exit, let in what has
+ * arrived, enter again. The same code records and replays.
+ */
+#ifndef VMX_HYPERVISOR_H
+#define VMX_HYPERVISOR_H
+
+#include "trace/wire.h"
+#include "vmx/ept.h"
+#include "vmx/vcpu.h"
+
+struct hypervisor {
+    struct vcpu vcpu;
+    struct machine machine;
+    struct ept ept;
+    u64 heartbeat;      /* guest count of the next regular stop */
+    u64 previous_exit;  /* host TSC of the exit before, for latencies */
+    u32 previous_reason;
+    u32 sabotage;       /* struct mission.sabotage */
+    void (*progress)(void *context, u64 exits, u64 guest_ns); /* at each heartbeat; may be NULL */
+    void *progress_context;
+};
+
+/* The vCPU also stops each time this much guest count has passed, so that a guest
+ * that never exits is still heard and ended. Computed alike in record and replay. */
+enum { HEARTBEAT = 1 << 20 };
+
+/* Runs until machine.end.reason is set or the gate finds a difference. */
+void hypervisor_run(struct hypervisor *);
+
+/* Fills in what the hypervisor knows of the run: end, counts, registers, last exits, VMCS.
+ * Verdict and divergence are the gate's owner's to add. */
+void hypervisor_report(struct hypervisor *, struct report *);
+
+#endif
