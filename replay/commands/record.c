@@ -1,0 +1,223 @@
+/*
+ * `hindvisor record`: checks what was given, makes the trace, runs the image in
+ * its recording mode, and appends what comes to the trace as it comes. Whatever
+ * ends the run, what was recorded by then is kept.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/machine.h"
+#include "replay/commands/commands.h"
+#include "replay/commands/record_options.h"
+#include "replay/commands/session.h"
+#include "vmx/carriers/report.h"
+
+/* Sparse: it takes the space of a few chunks (trace/wire.h). Room for over an hour of nothing but
+ * exits. */
+#define RECORD_DISK (32ull << 30)
+
+struct recording {
+    struct record_options options;
+    const struct carrier *carrier;
+    char directory[CARRIER_PATH]; /* private, "": not made yet */
+    char trace[CARRIER_PATH];     /* "": none */
+    char disk[CARRIER_PATH];
+    struct trace_writer *writer;
+    u64 chunks;
+    struct carrier_outcome outcome;
+};
+
+static struct failure take_chunk(void *context, const void *payload, u32 length)
+{
+    struct recording *r = context;
+    ATTEMPT(trace_append_chunk(r->writer, payload, length));
+    return r->chunks++ ? NO_FAILURE : cli_point_latest(r->trace);
+}
+
+/* --- before the run ------------------------------------------------------------ */
+
+static struct failure check_inputs(struct recording *r)
+{
+    struct record_options *o = &r->options;
+    enum kernel_format format;
+    u64 size;
+    ATTEMPT(check_kernel(o->kernel, &format));
+    if (o->initrd)
+        ATTEMPT(check_file("initrd", o->initrd, &size));
+    snprintf(o->manifest.kernel_format, sizeof(o->manifest.kernel_format), "%s",
+             format == KERNEL_ELF ? "elf" : "linux");
+    ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
+    r->carrier = carrier_find(o->manifest.processor);
+    o->manifest.tsc_hz = r->carrier->tsc_hz;
+    return r->carrier->check();
+}
+
+static struct failure make_places(struct recording *r)
+{
+    struct record_options *o = &r->options;
+    char image[CARRIER_PATH];
+    ATTEMPT(find_image("hindvisor.bin", image));
+    ATTEMPT(find_image("rom.bin", image));
+    ATTEMPT(session_directory(r->directory));
+    if (!o->no_record) {
+        char trace[CARRIER_PATH];
+        ATTEMPT(cli_new_trace(o->output, o->kernel, trace));
+        ATTEMPT(
+            trace_create(trace, &o->manifest, o->kernel, o->initrd, TRACE_SYNC_FINISH, &r->writer));
+        memcpy(r->trace, trace, sizeof(trace));
+    }
+    /* In the trace, so that `repair` finds chunks that we did not live to take. */
+    if (!session_join(r->disk, *r->trace ? r->trace : r->directory,
+                      *r->trace ? "disk" : "trace.disk"))
+        return fail(BAD_INPUT, "the trace's path is too long");
+    return disk_create(r->disk, RECORD_DISK, NULL, NULL);
+}
+
+static struct failure run(struct recording *r)
+{
+    struct record_options *o = &r->options;
+    struct carrier_job job = {
+        .processor = o->manifest.processor,
+        .mission = session_mission(&o->manifest, o->no_record ? MODE_RUN : MODE_RECORD),
+        .kernel = o->kernel,
+        .initrd = o->initrd,
+        .disk = r->disk,
+        .directory = r->directory,
+        .wall_timeout = o->wall_timeout,
+        .quiet = o->quiet,
+        .input = true,
+        .sink = {r, r->writer ? take_chunk : NULL},
+    };
+    ATTEMPT(carrier_place(&job));
+    return carrier_run(&job, &r->outcome);
+}
+
+/* --- after the run ---------------------------------------------------------------- */
+
+static bool nothing_recorded(const struct recording *r)
+{
+    return r->writer && !r->chunks;
+}
+
+/* An empty trace is of no use to anybody: it goes away again. */
+static struct failure finish_trace(struct recording *r)
+{
+    struct trace_writer *writer = r->writer;
+    if (!writer)
+        return NO_FAILURE;
+    r->writer = NULL;
+    if (!r->chunks) {
+        trace_abandon(writer);
+        session_remove(r->trace);
+        *r->trace = 0;
+        return NO_FAILURE;
+    }
+    if (r->outcome.have_report)
+        trace_writer_manifest(writer)->guest_ns = r->outcome.report.now;
+    return trace_finish(writer);
+}
+
+static void print_size(const struct recording *r)
+{
+    char all[32], input[32];
+    struct trace *trace;
+    if (trace_open(r->trace, &trace).code)
+        return;
+    struct trace_totals in = trace_totals(trace, STREAM_INPUT),
+                        out = trace_totals(trace, STREAM_OBSERVATION);
+    u64 bytes = in.bytes + out.bytes;
+    session_size(bytes, all);
+    session_size(in.bytes, input);
+    fprintf(stderr, "  trace         %s, of it input %s", all, input);
+    if (out.exits)
+        fprintf(stderr, "; %.2f bytes an exit", (double)bytes / (double)out.exits);
+    if (bytes)
+        fprintf(stderr, "; compressed %.0f : 1", (double)r->outcome.bytes / (double)bytes);
+    fprintf(stderr, "\n  in            %s\n  replay it     hindvisor replay %s\n", r->trace,
+            r->trace);
+    trace_close(trace);
+}
+
+static void print_summary(const struct recording *r)
+{
+    enum { ROWS = 8 };
+    const struct report *report = &r->outcome.report;
+    char guest[32], wall[32];
+    session_time(r->outcome.wall, wall);
+    if (r->outcome.have_report) {
+        session_time(report->now, guest);
+        fprintf(stderr, "%s: ", r->options.no_record ? "run" : "recorded");
+        report_end(stderr, report);
+        fprintf(stderr, "\n  exits         %lu\n  guest time    %s\n  wall-clock    %s\n",
+                report->exits, guest, wall);
+        report_exits(stderr, report, r->options.manifest.tsc_hz, ROWS);
+        if (report_is_trouble(report))
+            report_state(stderr, report, cli_color(STDERR_FILENO));
+    }
+    if (*r->trace)
+        print_size(r);
+}
+
+/* Fine: the guest came to its end, or the user's limit did. */
+static int status_of(const struct recording *r)
+{
+    const struct report *report = &r->outcome.report;
+    if (!r->outcome.have_report)
+        return CLI_TROUBLE;
+    switch (report->end_reason) {
+    case END_POWER_OFF:
+    case END_RESET:
+    case END_DEBUG_EXIT:
+    case END_TRIPLE_FAULT:
+    case END_DEAD_HALT:
+    case END_STOPPED:
+    case END_GUEST_TIMEOUT:
+    case END_WALL_TIMEOUT:
+        return CLI_SAME;
+    default:
+        return CLI_TROUBLE;
+    }
+}
+
+static void print_message(const struct recording *r)
+{
+    const char *message = r->outcome.report.message;
+    if (r->outcome.have_report && *message)
+        fprintf(stderr, "hindvisor record: %.*s\n", (int)sizeof(r->outcome.report.message),
+                message);
+    if (!r->outcome.have_report && r->outcome.finished)
+        fputs("hindvisor record: the image ended without running the guest\n", stderr);
+}
+
+static int record(struct recording *r)
+{
+    struct failure failure = check_inputs(r);
+    bool empty = false;
+    if (!failure.code)
+        failure = make_places(r);
+    if (!failure.code)
+        failure = run(r);
+    if (r->writer) {
+        empty = nothing_recorded(r);
+        struct failure last = finish_trace(r);
+        failure = failure.code ? failure : last;
+    } else if (*r->disk) {
+        unlink(r->disk);
+    }
+    session_remove(r->directory);
+    print_message(r);
+    print_summary(r);
+    if (failure.code)
+        cli_fail(&record_command, &failure);
+    if (empty)
+        fputs("hindvisor record: nothing was recorded, so no trace was kept\n", stderr);
+    return failure.code || empty ? CLI_TROUBLE : status_of(r);
+}
+
+int cmd_record(int argc, char **argv)
+{
+    static struct recording recording; /* large */
+    int result = record_parse(argc, argv, &recording.options);
+    return result == CLI_END ? record(&recording) : result;
+}

@@ -1,0 +1,201 @@
+/*
+ * `hindvisor replay`: checks a trace byte by byte, runs the image in its replaying
+ * mode with the trace's records on its disk, and says whether the run was the
+ * same. The trace is only read.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cpu_model.h"
+#include "core/machine.h"
+#include "replay/commands/commands.h"
+#include "replay/commands/session.h"
+#include "vmx/carriers/report.h"
+
+#define REPLAY_DISK (128ull << 20) /* the image writes one report there */
+
+enum { OPTION_QUIET = 'q', OPTION_PROCESSOR = 256, OPTION_WALL_TIMEOUT };
+
+static const struct cli_option options[] = {
+    {OPTION_PROCESSOR, "processor", "NAME", "what runs the image (bochs)"},
+    {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
+    {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
+    {0},
+};
+
+static const struct cli_command command = {
+    .name = "replay",
+    .synopsis = "[TRACE] [OPTION...]",
+    .summary = "Runs a recorded guest again and compares every exit, every value and every state "
+               "hash with\n"
+               "the trace (the latest one, if none is named). Exit status 0: the same; 1: it "
+               "differs, and\n"
+               "the first difference is shown; 2: trouble.",
+    .options = options,
+    .examples = "hindvisor replay\nhindvisor replay boot.trace --quiet",
+};
+
+struct replaying {
+    const char *name, *processor;
+    u64 wall_timeout;
+    bool quiet;
+    struct trace *trace;
+    char directory[CARRIER_PATH], disk[CARRIER_PATH];
+    u64 exits, hashes; /* in the trace */
+    struct carrier_outcome outcome;
+};
+
+static int parse(int argc, char **argv, struct replaying *r)
+{
+    int code;
+    *r = (struct replaying){.processor = "bochs", .wall_timeout = NEVER};
+    while ((code = cli_next(&command, argc, argv)) != CLI_END) {
+        if (code == CLI_HELP || code == CLI_BAD)
+            return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
+        if (code == OPTION_QUIET)
+            r->quiet = true;
+        else if (code == OPTION_PROCESSOR && !carrier_find(r->processor = optarg))
+            return cli_misuse(&command, "--processor %s: this version has only `bochs`", optarg);
+        else if (code == OPTION_WALL_TIMEOUT && !cli_parse_time(optarg, &r->wall_timeout))
+            return cli_misuse(&command, "--wall-timeout %s: must be a time: 10s, 500ms, 2m",
+                              optarg);
+    }
+    if (argc - optind > 1)
+        return cli_misuse(&command, "one trace at a time");
+    r->name = optind < argc ? argv[optind] : NULL;
+    return CLI_END;
+}
+
+/* --- before the run -------------------------------------------------------------- */
+
+static struct failure count_hashes(struct replaying *r)
+{
+    struct trace_cursor *cursor = trace_cursor(r->trace, STREAM_INPUT);
+    union record record;
+    enum trace_step step;
+    if (!cursor)
+        return fail(NO_SPACE, "out of memory");
+    while ((step = trace_next(cursor, &record)) == TRACE_RECORD)
+        r->hashes += record.kind == REC_STATE;
+    struct failure failure = step == TRACE_ERROR ? trace_cursor_failure(cursor) : NO_FAILURE;
+    trace_cursor_free(cursor);
+    return failure;
+}
+
+static struct failure check_trace(struct replaying *r)
+{
+    char path[CLI_PATH];
+    ATTEMPT(cli_resolve_trace(r->name, path));
+    ATTEMPT(trace_open(path, &r->trace));
+    const struct manifest *manifest = trace_manifest(r->trace);
+    if (manifest->cpu_model != CPU_MODEL_VERSION)
+        return fail(UNSUPPORTED, "%s was recorded with CPU model %u, this version has only %d",
+                    path, manifest->cpu_model, CPU_MODEL_VERSION);
+    ATTEMPT(trace_verify(r->trace));
+    ATTEMPT(count_hashes(r));
+    r->exits = trace_totals(r->trace, STREAM_OBSERVATION).exits;
+    if (!trace_block_count(r->trace, STREAM_INPUT))
+        return fail(BAD_INPUT, "%s holds no whole block: there is nothing to replay", path);
+    if (manifest->finished != TRACE_FINISHED)
+        fprintf(stderr, "hindvisor replay: the recording was cut; it is replayed up to exit %lu\n",
+                r->exits);
+    return NO_FAILURE;
+}
+
+static struct failure fill_disk(void *context, int descriptor, u64 *input_sectors,
+                                u64 *exit_sectors)
+{
+    struct replaying *r = context;
+    ATTEMPT(trace_export_raw(r->trace, STREAM_INPUT, descriptor, input_sectors));
+    return trace_export_raw(r->trace, STREAM_OBSERVATION, descriptor, exit_sectors);
+}
+
+static struct failure run(struct replaying *r)
+{
+    struct carrier_job job = {
+        .processor = r->processor,
+        .mission = session_mission(trace_manifest(r->trace), MODE_REPLAY),
+        .kernel = trace_image_path(r->trace, MODULE_KERNEL),
+        .initrd = trace_image_path(r->trace, MODULE_INITRD),
+        .disk = r->disk,
+        .directory = r->directory,
+        .wall_timeout = r->wall_timeout,
+        .total_exits = r->exits,
+        .quiet = r->quiet,
+    };
+    job.mission.timeout_ns = NEVER; /* where the run ended is an input of the trace */
+    job.mission.tsc_hz = carrier_find(r->processor)->tsc_hz;
+    ATTEMPT(carrier_find(r->processor)->check());
+    ATTEMPT(session_directory(r->directory));
+    if (!session_join(r->disk, r->directory, "trace.disk"))
+        return fail(BAD_INPUT, "TMPDIR is too long");
+    ATTEMPT(disk_create(r->disk, REPLAY_DISK, fill_disk, r));
+    ATTEMPT(carrier_place(&job));
+    return carrier_run(&job, &r->outcome);
+}
+
+/* --- after the run ------------------------------------------------------------------ */
+
+static int same(const struct replaying *r)
+{
+    const struct report *report = &r->outcome.report;
+    char wall[32];
+    session_time(r->outcome.wall, wall);
+    fprintf(stderr, "replay: same: %lu exits, %lu state hashes, 0 divergences%s (%s)\n",
+            report->exits, r->hashes,
+            report->end_reason == END_LOG_ENDED ? ", up to where the recording was cut" : "", wall);
+    return CLI_SAME;
+}
+
+static int differs(const struct replaying *r)
+{
+    const struct report *report = &r->outcome.report;
+    fprintf(stderr, "replay: different: 1 divergence at exit %lu of %lu\n\n", report->exits,
+            r->exits);
+    report_divergence(stderr, report, cli_color(STDERR_FILENO));
+    return CLI_DIFFERENT;
+}
+
+static int no_verdict(const struct replaying *r)
+{
+    const struct report *report = &r->outcome.report;
+    if (!r->outcome.have_report) {
+        fputs("hindvisor replay: the image ended without a report\n", stderr);
+        return CLI_TROUBLE;
+    }
+    fputs("replay: no verdict: ", stderr);
+    report_end(stderr, report);
+    fprintf(stderr, " at exit %lu of %lu; no difference up to there\n", report->exits, r->exits);
+    if (report_is_trouble(report))
+        report_state(stderr, report, cli_color(STDERR_FILENO));
+    return CLI_TROUBLE;
+}
+
+static int verdict(const struct replaying *r)
+{
+    const struct report *report = &r->outcome.report;
+    if (r->outcome.have_report && *report->message)
+        fprintf(stderr, "hindvisor replay: %.*s\n", (int)sizeof(report->message), report->message);
+    if (r->outcome.have_report && report->verdict == VERDICT_SAME)
+        return same(r);
+    if (r->outcome.have_report && report->verdict == VERDICT_DIVERGED)
+        return differs(r);
+    return no_verdict(r);
+}
+
+int cmd_replay(int argc, char **argv)
+{
+    static struct replaying r; /* large */
+    int result = parse(argc, argv, &r);
+    if (result != CLI_END)
+        return result;
+    struct failure failure = check_trace(&r);
+    if (!failure.code)
+        failure = run(&r);
+    session_remove(r.directory);
+    result = failure.code ? cli_fail(&command, &failure) : verdict(&r);
+    trace_close(r.trace);
+    return result;
+}

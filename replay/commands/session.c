@@ -1,0 +1,157 @@
+/*
+ * What record and replay share: a private directory, the mission that a manifest
+ * describes, and a dry run of the guest's loading. Runs before and after the
+ * guest, never while it runs.
+ */
+#define _GNU_SOURCE /* DT_DIR */
+#include "replay/commands/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/boot/boot.h"
+
+/* /var/tmp, not /tmp: a replay's disk can be large, and /tmp is often in RAM. */
+struct failure session_directory(char path[CARRIER_PATH])
+{
+    const char *base = getenv("TMPDIR");
+    if (!base || !*base)
+        base = access("/var/tmp", W_OK) ? "/tmp" : "/var/tmp";
+    if (snprintf(path, CARRIER_PATH, "%s/hindvisor-XXXXXX", base) >= CARRIER_PATH)
+        return fail(BAD_INPUT, "TMPDIR is too long");
+    if (!mkdtemp(path))
+        return fail_errno("cannot make a directory in %s", base);
+    return NO_FAILURE;
+}
+
+void session_remove(const char *path)
+{
+    DIR *directory = *path ? opendir(path) : NULL;
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory)
+        closedir(directory);
+    if (*path)
+        rmdir(path);
+}
+
+bool session_join(char path[CARRIER_PATH], const char *directory, const char *name)
+{
+    return snprintf(path, CARRIER_PATH, "%s/%s", directory, name) < CARRIER_PATH;
+}
+
+struct mission session_mission(const struct manifest *manifest, enum mission_mode mode)
+{
+    struct mission mission = {
+        .magic = MISSION_MAGIC,
+        .version = WIRE_VERSION,
+        .size = sizeof(mission),
+        .mode = mode,
+        .flags = MISSION_FRAMED | MISSION_RAM_ZERO | MISSION_DISK,
+        .kernel_format = strcmp(manifest->kernel_format, "elf") ? KERNEL_LINUX : KERNEL_ELF,
+        .clock = manifest->clock,
+        .memory_size = manifest->memory_size,
+        .epoch = manifest->epoch,
+        .timeout_ns = manifest->timeout_ns,
+        .tsc_hz = manifest->tsc_hz,
+        .exception_bitmap = manifest->exception_bitmap,
+        .page_fault_mask = manifest->page_fault_mask,
+        .page_fault_match = manifest->page_fault_match,
+        .sabotage = manifest->sabotage,
+    };
+    if (manifest->noise && mode != MODE_REPLAY) { /* replays never use it */
+        mission.flags |= MISSION_NOISE;
+        mission.noise_seed = manifest->noise_seed;
+    }
+    snprintf(mission.command_line, sizeof(mission.command_line), "%s", manifest->command_line);
+    return mission;
+}
+
+/* --- the dry run ------------------------------------------------------------------- */
+
+struct view {
+    const void *bytes;
+    u64 length;
+};
+
+static struct failure map_file(const char *path, struct view *view)
+{
+    struct stat status;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 || fstat(descriptor, &status))
+        return fail_errno("cannot read %s", path);
+    view->length = (u64)status.st_size;
+    view->bytes = mmap(NULL, view->length, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    close(descriptor);
+    return view->bytes == MAP_FAILED ? fail_errno("cannot map %s", path) : NO_FAILURE;
+}
+
+static void *zeroed(u64 bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static struct failure load(const struct manifest *manifest, const struct boot_request *request)
+{
+    struct memory memory;
+    struct boot_state state;
+    u64 overhead = memory_overhead(manifest->memory_size);
+    void *ram = zeroed(manifest->memory_size), *books = zeroed(overhead);
+    struct failure failure = NO_FAILURE;
+    if (ram && books) { /* without: the image will tell */
+        memory_init(&memory, ram, manifest->memory_size, books);
+        failure = fail_err(boot_load(&memory, request, &state));
+    }
+    if (ram)
+        munmap(ram, manifest->memory_size);
+    if (books)
+        munmap(books, overhead);
+    return failure;
+}
+
+struct failure session_try_loading(const struct manifest *manifest, const char *kernel,
+                                   const char *initrd)
+{
+    struct view kernel_view = {0}, initrd_view = {0};
+    struct failure failure = map_file(kernel, &kernel_view);
+    if (!failure.code && initrd)
+        failure = map_file(initrd, &initrd_view);
+    if (!failure.code) {
+        const struct boot_request request = {kernel_view.bytes, kernel_view.length,
+                                             initrd_view.bytes, initrd_view.length,
+                                             manifest->command_line};
+        failure = load(manifest, &request);
+    }
+    if (kernel_view.length && kernel_view.bytes != MAP_FAILED)
+        munmap((void *)kernel_view.bytes, kernel_view.length);
+    if (initrd_view.length && initrd_view.bytes != MAP_FAILED)
+        munmap((void *)initrd_view.bytes, initrd_view.length);
+    return failure;
+}
+
+/* --- words --------------------------------------------------------------------------- */
+
+void session_time(u64 ns, char text[32])
+{
+    snprintf(text, 32, "%lu.%03lu s", (u64)(ns / NANOSECONDS), (u64)(ns / 1000000 % 1000));
+}
+
+void session_size(u64 bytes, char text[32])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
+        value /= 1024;
+    snprintf(text, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}

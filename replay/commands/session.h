@@ -1,0 +1,29 @@
+/* What record and replay share around a carrier's run. */
+#ifndef REPLAY_COMMANDS_SESSION_H
+#define REPLAY_COMMANDS_SESSION_H
+
+#include "trace/commands/cli.h"
+#include "trace/trace.h"
+#include "vmx/carriers/carrier.h"
+
+/* A directory of our own for a run's files: in $TMPDIR, else /var/tmp. Made so that nobody else
+ * can look into it; session_remove() deletes it and what is in it. */
+struct failure session_directory(char path[CARRIER_PATH]);
+/* Deletes a flat directory: its files, not what links point at. */
+void session_remove(const char *path);
+/* DIRECTORY/NAME; false: too long. */
+bool session_join(char path[CARRIER_PATH], const char *directory, const char *name);
+
+/* The mission that a manifest describes; modules[] are left empty. */
+struct mission session_mission(const struct manifest *, enum mission_mode);
+
+/* Does the guest load: kernel, initrd, command line, all in this much RAM? The image's own loader
+ * is tried on memory of this process, so both say the same. */
+struct failure session_try_loading(const struct manifest *, const char *kernel, const char *initrd);
+
+/* "12.345 s" */
+void session_time(u64 ns, char text[32]);
+/* "3.1 MiB" */
+void session_size(u64 bytes, char text[32]);
+
+#endif

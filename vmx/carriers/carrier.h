@@ -1,0 +1,127 @@
+/*
+ * Runs the hypervisor image on another machine program (a carrier) and moves
+ * what passes between the two: console bytes, frames, chunks of the trace disk,
+ * typed input, commands to end. What a run is for (recording or replaying) is in
+ * its mission; this room does not ask.
+ *
+ * carrier.c       the carriers by name, placing a run in carrier RAM
+ * bochs.c         Bochs: its configuration and command line
+ * child.c         starting the program, its pipe and its serial line
+ * loop.c          the poll loop of a run
+ * frames.c        frames of trace/wire.h out of a byte stream
+ * disk.c          the trace disk's file
+ * terminal.c      the user's terminal, and input with its escapes
+ * files.c         the image, the guest's kernel: found and checked
+ * report.c        struct report in words
+ */
+#ifndef VMX_CARRIERS_CARRIER_H
+#define VMX_CARRIERS_CARRIER_H
+
+#include "trace/failure.h"
+#include "trace/wire.h"
+
+enum { CARRIER_PATH = 4096 };
+
+/* Who gets what the image sends. A failure stops the run. */
+struct carrier_sink {
+    void *context;
+    struct failure (*chunk)(void *context, const void *payload, u32 length);
+};
+
+struct carrier_job {
+    const char *processor;       /* name of a carrier */
+    struct mission mission;      /* modules[] and carrier_memory are filled in by carrier_place() */
+    const char *kernel, *initrd; /* files; initrd NULL: none */
+    const char *disk;            /* the trace disk, made by disk_create() */
+    const char *directory;       /* private; configuration and logs go here */
+    u64 wall_timeout;            /* ns; NEVER: none */
+    u64 total_exits;             /* for the progress bar; 0: no bar */
+    bool quiet;                  /* the guest's console is not shown */
+    bool input;                  /* stdin goes to the guest */
+    struct carrier_sink sink;
+};
+
+struct carrier_outcome {
+    bool finished;      /* the image said bye */
+    enum status status; /* ... with this */
+    bool have_report;
+    struct report report;
+    u64 wall;  /* ns that the run took */
+    u64 bytes; /* of record chunks received */
+};
+
+/* Runs the job to its end. On failure the outcome holds what was known by then. */
+struct failure carrier_run(struct carrier_job *, struct carrier_outcome *);
+
+/* --- a carrier -------------------------------------------------------------- */
+
+enum { CARRIER_ARGUMENTS = 16 };
+
+struct carrier_command {
+    const char *arguments[CARRIER_ARGUMENTS]; /* NULL-terminated; [0] is looked up in PATH */
+};
+
+struct carrier {
+    const char *name;
+    const char *program; /* for messages: "Bochs" */
+    u64 tsc_hz;          /* of its TSC; 0: the image finds out */
+    u64 memory_max;      /* bytes of RAM that it can have */
+    /* Is the program there? Else what to install. */
+    struct failure (*check)(void);
+    /* Writes configuration files into the job's directory, which will be the program's working
+     * directory; `line` is the device of the image's COM1. */
+    struct failure (*prepare)(const struct carrier_job *, const char *line,
+                              struct carrier_command *);
+    /* Why it ended by itself, from its logs. */
+    void (*explain)(const char *directory, char *text, size_t size);
+};
+
+extern const struct carrier carrier_bochs;
+
+/* NULL: no such carrier. */
+const struct carrier *carrier_find(const char *name);
+/* Their names, NULL-terminated. */
+const char *const *carrier_names(void);
+/* Chooses addresses for the modules and the carrier's RAM; NO_SPACE: they do not fit. */
+struct failure carrier_place(struct carrier_job *);
+
+/* --- files.c ------------------------------------------------------------------ */
+
+/* A file of the installed image ("hindvisor.bin", "rom.bin"): $HINDVISOR_IMAGE, then image/ next
+ * to the executable, then ../lib/hindvisor. */
+struct failure find_image(const char *name, char path[CARRIER_PATH]);
+/* Is this a kernel that the image can boot (Linux bzImage with a 64-bit entry, x86-64 ELF)? */
+struct failure check_kernel(const char *path, enum kernel_format *format);
+/* Is this a readable file with something in it? `role` is for the message: "initrd". */
+struct failure check_file(const char *role, const char *path, u64 *size);
+/* Program of that name in PATH; false: none. */
+bool find_program(const char *name, char path[CARRIER_PATH]);
+
+/* --- disk.c --------------------------------------------------------------------- */
+
+struct trace_disk {
+    int descriptor;
+    u64 sectors;  /* of the whole disk */
+    u64 next;     /* sector of the next output chunk */
+    u32 sequence; /* of the next output chunk */
+    u8 *payload;  /* CHUNK_MAX bytes */
+};
+
+/* Cylinders, heads, sectors per track: what flat disk images are measured in. */
+enum { DISK_HEADS = 16, DISK_TRACK = 63, DISK_CYLINDER = DISK_HEADS * DISK_TRACK };
+
+/* A sparse disk of about `bytes` (smaller if the file system wants it so). `fill` (may be NULL)
+ * writes the input and exit areas at the descriptor's position and says how many sectors each has.
+ */
+typedef struct failure disk_fill(void *context, int descriptor, u64 *input_sectors,
+                                 u64 *exit_sectors);
+struct failure disk_create(const char *path, u64 bytes, disk_fill *fill, void *context);
+struct failure disk_open_output(struct trace_disk *, const char *path);
+void disk_close(struct trace_disk *);
+/* The next output chunk, if it is whole on the disk: *kind 0 when not there. The payload is
+ * valid until the next call. */
+struct failure disk_next_chunk(struct trace_disk *, u32 *kind, u32 *length);
+/* Gives the space of the last chunk's payload back to the file system. */
+void disk_forget_chunk(struct trace_disk *, u32 length);
+
+#endif
