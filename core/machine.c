@@ -39,6 +39,7 @@ static const struct region regions[] = {
     {PORT_RESET, RESET_PORTS, &reset_ops, STATE(reset), NO_IRQ, false},
     {PORT_DEBUG_EXIT, DEBUG_EXIT_PORTS, &debug_exit_ops, STATE(debug_exit), NO_IRQ, false},
 };
+_Static_assert(ARRAY_SIZE(regions) == MACHINE_REGIONS, "a deadline for each");
 #define REGIONS_END (regions + ARRAY_SIZE(regions))
 enum { UART_REGION = 0 };
 
@@ -137,30 +138,31 @@ bool machine_take_nmi(struct machine *m)
 
 /* --- time ----------------------------------------------------------------------------- */
 
-static u64 deadline_of(struct machine *m, const struct region *region)
-{
-    return region->ops->deadline ? region->ops->deadline(state_of(m, region)) : NEVER;
-}
-
 static void update_deadline(struct machine *m)
 {
     m->deadline = min_u64(m->lapic.deadline, m->slow_deadline);
 }
 
+static void ask_deadline(struct machine *m, const struct region *region)
+{
+    m->deadlines[region - regions] = region->ops->deadline(state_of(m, region));
+}
+
 static void update_slow_deadline(struct machine *m)
 {
     m->slow_deadline = NEVER;
-    for (const struct region *region = regions; region < REGIONS_END; region++)
-        m->slow_deadline = min_u64(m->slow_deadline, deadline_of(m, region));
+    for (u32 i = 0; i < MACHINE_REGIONS; i++)
+        m->slow_deadline = min_u64(m->slow_deadline, m->deadlines[i]);
     update_deadline(m);
 }
 
 static void fire_slow(struct machine *m, u64 time)
 {
     for (const struct region *region = regions; region < REGIONS_END; region++) {
-        if (deadline_of(m, region) > time)
+        if (m->deadlines[region - regions] > time || !region->ops->advance)
             continue;
         region->ops->advance(state_of(m, region), time);
+        ask_deadline(m, region);
         if (region->irq != NO_IRQ)
             sample_line(m, region);
     }
@@ -259,6 +261,7 @@ static void settle(struct machine *m, const struct region *region)
     if (region->irq != NO_IRQ)
         sample_line(m, region);
     if (region->ops->deadline) {
+        ask_deadline(m, region);
         update_slow_deadline(m);
         machine_advance(m, m->now);
     }
@@ -380,9 +383,13 @@ void machine_init(struct machine *m, u64 epoch)
     acpi_pm_reset(&m->acpi_pm);
     reset_reset(&m->reset);
     debug_exit_reset(&m->debug_exit);
-    for (const struct region *region = regions; region < REGIONS_END; region++)
+    for (const struct region *region = regions; region < REGIONS_END; region++) {
+        m->deadlines[region - regions] = NEVER;
+        if (region->ops->deadline)
+            ask_deadline(m, region);
         if (region->irq != NO_IRQ)
             sample_line(m, region);
+    }
     update_slow_deadline(m);
 }
 

@@ -51,14 +51,17 @@ struct end {
     u64 detail;             /* exit code, exit reason or GPA, as the reason needs */
 };
 
+enum { MACHINE_REGIONS = 11 }; /* of ports, core/machine.c */
+
 struct machine {
     struct memory memory;
     struct gate *gate;
     enum clock_policy clock;
     u64 now;      /* guest time, ns; never goes back */
     u64 deadline; /* earliest deadline of all devices, or NEVER */
-    u64 slow_deadline; /* the same without the local APIC's, which changes most often */
-    u64 asserted;      /* regions whose interrupt line is high, one bit each */
+    u64 asserted; /* regions whose interrupt line is high, one bit each */
+    u64 deadlines[MACHINE_REGIONS]; /* of the devices on ports, by region */
+    u64 slow_deadline;              /* the earliest of them */
     u64 exit;     /* number of the exit being handled, for observations */
     struct end end;
     /* Device state below is what machine_hash() covers. */

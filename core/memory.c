@@ -81,6 +81,8 @@ u64 memory_hash(struct memory *memory)
     u64 words = dirty_words(memory->size);
 
     for (u64 i = 0; i < words; i++) {
+        if (!memory->dirty[i])
+            continue;
         for (u64 left = memory->dirty[i]; left; left &= left - 1)
             rehash_page(memory, i * PAGES_A_WORD + (u64)__builtin_ctzll(left));
         memory->dirty[i] = 0;

@@ -164,13 +164,6 @@ bool lapic_addressed(const struct lapic *lapic, u32 destination, bool logical)
     return logical ? logically_addressed(lapic, destination) : destination == lapic->id;
 }
 
-bool lapic_accepts_extint(const struct lapic *lapic)
-{
-    u32 lvt = lapic->lvt[LINT0];
-
-    return (lvt & (LVT_MASKED | LVT_MODE)) == LVT_EXTINT && software_enabled(lapic);
-}
-
 static void send_to_self(struct lapic *lapic, u32 mode, u8 vector)
 {
     switch (mode) {
@@ -397,7 +390,7 @@ static bool no_such_register(struct lapic *lapic, const struct rule *rule)
     return false;
 }
 
-bool lapic_access(struct lapic *lapic, u32 reg, struct access *access)
+static bool checked_access(struct lapic *lapic, u32 reg, struct access *access)
 {
     const struct rule *rule = reg < LAPIC_REGISTERS ? &rules[reg] : NULL;
     bool by_msr = lapic_x2apic(lapic);
@@ -418,11 +411,13 @@ bool lapic_access(struct lapic *lapic, u32 reg, struct access *access)
     return true;
 }
 
-bool lapic_register_timed(u32 reg, bool write)
+/* Ends of interrupts are most of a guest's accesses: they skip the table. */
+bool lapic_access(struct lapic *lapic, u32 reg, struct access *access)
 {
-    if (write)
-        return reg == LAPIC_INITIAL_COUNT || reg == LAPIC_DIVIDE;
-    return reg == LAPIC_CURRENT_COUNT;
+    if (reg != LAPIC_EOI || !access->write || access->value)
+        return checked_access(lapic, reg, access);
+    end_of_interrupt(lapic, access);
+    return true;
 }
 
 void lapic_mmio(struct lapic *lapic, u32 offset, struct access *access)

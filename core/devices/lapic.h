@@ -86,7 +86,12 @@ void lapic_virtual_wire(struct lapic *);
  * False: in x2APIC mode, #GP; in xAPIC mode, no such register (reads as 0). */
 bool lapic_access(struct lapic *, u32 reg, struct access *);
 /* Its value depends on guest time, or writing it starts a count. */
-bool lapic_register_timed(u32 reg, bool write);
+static inline bool lapic_register_timed(u32 reg, bool write)
+{
+    if (write)
+        return reg == LAPIC_INITIAL_COUNT || reg == LAPIC_DIVIDE;
+    return reg == LAPIC_CURRENT_COUNT;
+}
 /* MMIO: aligned 32-bit accesses reach registers; SDM 11.4.1 leaves others undefined:
  * here they read as all ones and write nothing. */
 void lapic_mmio(struct lapic *, u32 offset, struct access *);
@@ -109,7 +114,12 @@ bool lapic_raise(struct lapic *, u8 vector, bool level);
  * (8 bits for xAPIC and I/O APIC). */
 bool lapic_addressed(const struct lapic *, u32 destination, bool logical);
 /* LINT0 passes the 8259's interrupts through (virtual wire mode). */
-bool lapic_accepts_extint(const struct lapic *);
+static inline bool lapic_accepts_extint(const struct lapic *lapic)
+{
+    u32 lint0 = lapic->lvt[LAPIC_LVT_LINT0 - LAPIC_LVT_TIMER];
+
+    return (lint0 & (LVT_MASKED | LVT_MODE)) == LVT_EXTINT && lapic->svr & SVR_ENABLE;
+}
 
 int lapic_pending(const struct lapic *); /* highest deliverable vector, or -1 */
 /* The best vector that the TPR alone holds back, or 0. */
