@@ -60,6 +60,7 @@ enum mission_flags {
     MISSION_RAM_ZERO = 1u << 1, /* the carrier hands out zeroed RAM */
     MISSION_DISK = 1u << 2,     /* there is a trace disk */
     MISSION_NOISE = 1u << 3,    /* perturb the world by noise_seed */
+    MISSION_MODULE_DISK = 1u << 4, /* module addresses are byte offsets on the primary slave disk */
 };
 
 struct module {

@@ -1,0 +1,196 @@
+/*
+ * Opens traces and checks them whole. A finished trace must be exactly what its
+ * manifest says; an unfinished one is read up to the last chunk that is whole
+ * in both streams.
+ */
+#include "trace/reader.h"
+#include "trace/wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct failure check_size(const struct stream_file *file, u64 expected)
+{
+    if (file->size < expected)
+        return fail(BAD_INPUT,
+                    "%.250s: it is truncated: %" PRIu64 " bytes, the manifest says %" PRIu64
+                    "; `hindvisor repair` keeps what is whole",
+                    file->path, file->size, expected);
+    if (file->size > expected)
+        return fail(BAD_INPUT,
+                    "%.250s: it has %" PRIu64 " bytes, the manifest says %" PRIu64
+                    "; `hindvisor repair` keeps what is whole",
+                    file->path, file->size, expected);
+    return NO_FAILURE;
+}
+
+static struct failure open_finished(struct trace *trace)
+{
+    for (u32 s = 0; s < STREAM_COUNT; s++) {
+        struct stream_file *file = &trace->files[s];
+        ATTEMPT(check_size(file, trace->manifest.bytes[s]));
+        ATTEMPT(stream_load_index(file));
+        if (file->count != trace->manifest.blocks[s])
+            return fail(BAD_INPUT, "%.250s: it has %zu blocks, the manifest says %" PRIu64,
+                        file->path, file->count, trace->manifest.blocks[s]);
+    }
+    return NO_FAILURE;
+}
+
+static struct failure open_unfinished(struct trace *trace)
+{
+    for (u32 s = 0; s < STREAM_COUNT; s++)
+        ATTEMPT(stream_scan(&trace->files[s], NULL, false));
+    streams_trim(trace->files);
+    return NO_FAILURE;
+}
+
+static void find_image(struct trace *trace, int which, const char *name,
+                       const struct manifest_image *image)
+{
+    if (image->name[0])
+        file_path(trace->images[which], trace->path, name);
+}
+
+static struct failure open_streams(struct trace *trace)
+{
+    struct stat status;
+    if (stat(trace->path, &status) < 0)
+        return fail_errno("%.300s: cannot open the trace", trace->path);
+    if (!S_ISDIR(status.st_mode))
+        return fail(BAD_INPUT, "%.300s: this is a file; a trace is a directory", trace->path);
+    ATTEMPT(manifest_read(&trace->manifest, trace->path));
+    find_image(trace, 0, "kernel", &trace->manifest.kernel);
+    find_image(trace, 1, "initrd", &trace->manifest.initrd);
+    for (u32 s = 0; s < STREAM_COUNT; s++)
+        ATTEMPT(stream_open(&trace->files[s], trace->path, s));
+    return trace->manifest.finished == TRACE_UNFINISHED ? open_unfinished(trace)
+                                                        : open_finished(trace);
+}
+
+struct failure trace_open(const char *path, struct trace **out)
+{
+    *out = NULL;
+    struct trace *trace = calloc(1, sizeof(*trace));
+    if (!trace)
+        return fail(NO_SPACE, "%.300s: no memory to open the trace", path);
+    snprintf(trace->path, sizeof(trace->path), "%s", path);
+    struct failure failure = open_streams(trace);
+    if (failure.code)
+        trace_close(trace);
+    else
+        *out = trace;
+    return failure;
+}
+
+void trace_close(struct trace *trace)
+{
+    if (!trace)
+        return;
+    for (u32 s = 0; s < STREAM_COUNT; s++)
+        stream_close(&trace->files[s]);
+    free(trace);
+}
+
+/* --- facts ------------------------------------------------------------------------ */
+
+const char *trace_path(const struct trace *trace)
+{
+    return trace->path;
+}
+
+const struct manifest *trace_manifest(const struct trace *trace)
+{
+    return &trace->manifest;
+}
+
+const char *trace_image_path(const struct trace *trace, int module)
+{
+    int which = module == MODULE_KERNEL ? 0 : module == MODULE_INITRD ? 1 : -1;
+    return which >= 0 && trace->images[which][0] ? trace->images[which] : NULL;
+}
+
+size_t trace_block_count(const struct trace *trace, enum stream stream)
+{
+    return trace->files[stream].count;
+}
+
+struct trace_block trace_block_at(const struct trace *trace, enum stream stream, size_t block)
+{
+    const struct index_entry *entry = &trace->files[stream].entries[block];
+    return (struct trace_block){
+        .offset = entry->offset,
+        .size = entry->size,
+        .first_exit = entry->first_exit,
+        .exits = entry->exits,
+        .first_count = entry->first_count,
+        .records = entry->records,
+        .chunk = entry->chunk,
+    };
+}
+
+struct trace_totals trace_totals(const struct trace *trace, enum stream stream)
+{
+    const struct stream_file *file = &trace->files[stream];
+    struct trace_totals totals = {.blocks = file->count, .bytes = file->size};
+    for (size_t i = 0; i < file->count; i++) {
+        totals.exits += file->entries[i].exits;
+        totals.records += file->entries[i].records;
+    }
+    if (trace->manifest.finished == TRACE_UNFINISHED)
+        totals.torn = file->size - file->end;
+    return totals;
+}
+
+/* --- checks ------------------------------------------------------------------------ */
+
+static struct failure check_image(const char *path, const struct manifest_image *image)
+{
+    u64 size;
+    char sha256[65] = "";
+    if (!path[0])
+        return NO_FAILURE;
+    ATTEMPT(file_copy(path, NULL, &size, sha256));
+    if (size != image->size)
+        return fail(BAD_INPUT,
+                    "%.250s: it has %" PRIu64 " bytes, the one recorded had %" PRIu64
+                    "; this is not the recorded image",
+                    path, size, image->size);
+    if (strcmp(sha256, image->sha256))
+        return fail(BAD_INPUT,
+                    "%.200s: its SHA-256 is %s, the recorded image's is %s; put the recorded "
+                    "image back",
+                    path, sha256, image->sha256);
+    return NO_FAILURE;
+}
+
+struct failure trace_check_images(const struct trace *trace)
+{
+    ATTEMPT(check_image(trace->images[0], &trace->manifest.kernel));
+    return check_image(trace->images[1], &trace->manifest.initrd);
+}
+
+static struct failure verify_stream(struct trace *trace, struct codec *codec, enum stream stream)
+{
+    const union record *records;
+    size_t count;
+    for (size_t block = 0; block < trace->files[stream].count; block++)
+        ATTEMPT(stream_read(&trace->files[stream], codec, block, &records, &count));
+    return NO_FAILURE;
+}
+
+struct failure trace_verify(struct trace *trace)
+{
+    ATTEMPT(trace_check_images(trace));
+    struct codec *codec = codec_new();
+    struct failure failure = NO_FAILURE;
+    if (!codec)
+        failure = fail(NO_SPACE, "%.300s: no memory to read the trace", trace->path);
+    for (u32 s = 0; s < STREAM_COUNT && !failure.code; s++)
+        failure = verify_stream(trace, codec, s);
+    codec_free(codec);
+    return failure;
+}

@@ -1,0 +1,16 @@
+/* The open trace; private to trace/. */
+#ifndef TRACE_READER_H
+#define TRACE_READER_H
+
+#include "trace/stream.h"
+#include "trace/trace.h"
+
+struct trace {
+    char path[FILE_PATH];
+    char images[2][FILE_PATH]; /* kernel, initrd; "": none */
+    struct manifest manifest;
+    struct stream_file files[STREAM_COUNT];
+};
+
+
+#endif
