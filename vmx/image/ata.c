@@ -1,5 +1,5 @@
 /*
- * Sectors of the primary master disk, by programmed I/O with 28- or 48-bit block
+ * Sectors of the primary channel's two disks, by programmed I/O with 28- or 48-bit block
  * addresses; no interrupts, no DMA. ATA/ATAPI-6, sections 6, 8 and 9. Every wait
  * is bounded: a disk that does not answer is an error and not a hang.
  */
@@ -19,6 +19,7 @@ enum {
     ATA_CONTROL = 0x3f6,
     NO_INTERRUPTS = 1u << 1,
     DEVICE_LBA = 0xe0,
+    DEVICE_SLAVE = 0x10,
 };
 enum { BUSY = 0x80, DEVICE_FAULT = 0x20, DATA_REQUEST = 0x08, FAILED = 0x01 };
 enum {
@@ -36,9 +37,17 @@ enum {
 };
 
 static struct {
+    u8 device; /* DEVICE_LBA, and which of the two drives */
     bool known, addresses_48;
     u64 sectors;
-} disk;
+} disk = {.device = DEVICE_LBA};
+
+void ata_select(enum ata_drive drive)
+{
+    disk.device = drive == ATA_SLAVE ? DEVICE_LBA | DEVICE_SLAVE : DEVICE_LBA;
+    disk.known = false;
+    disk.sectors = 0;
+}
 
 /* The status once the disk is not busy any more; BUSY still set: it never came. */
 static u8 settled_status(void)
@@ -70,7 +79,7 @@ static void identify(void)
     u16 identity[IDENTITY_WORDS];
 
     port_write(ATA_CONTROL, NO_INTERRUPTS);
-    port_write(ATA_DEVICE, DEVICE_LBA);
+    port_write(ATA_DEVICE, disk.device);
     if (port_read(ATA_STATUS) == 0xff || (settled_status() & BUSY)) /* a floating bus */
         return;
     port_write(ATA_COMMAND, COMMAND_IDENTIFY);
@@ -105,11 +114,11 @@ static void write_address(u64 sector, u32 count)
 static void begin(u64 sector, u32 count, u8 command_28, u8 command_48)
 {
     if (sector + count <= BIT(28)) {
-        port_write(ATA_DEVICE, (u8)(DEVICE_LBA | (sector >> 24 & 0xf)));
+        port_write(ATA_DEVICE, (u8)(disk.device | (sector >> 24 & 0xf)));
         write_address(sector, count);
         port_write(ATA_COMMAND, command_28);
     } else {
-        port_write(ATA_DEVICE, DEVICE_LBA);
+        port_write(ATA_DEVICE, disk.device);
         write_address(sector >> 24, count >> 8);
         write_address(sector, count);
         port_write(ATA_COMMAND, command_48);
@@ -189,7 +198,7 @@ struct err ata_flush(void)
     u8 status;
 
     TRY(check_range(0, 0));
-    port_write(ATA_DEVICE, DEVICE_LBA);
+    port_write(ATA_DEVICE, disk.device);
     port_write(ATA_COMMAND, COMMAND_FLUSH);
     status = settled_status();
     if (status & (BUSY | DEVICE_FAULT))

@@ -87,7 +87,9 @@ struct chunk_cursor disk_exit_area(void);
  * chunk is damaged (the cursor stays). */
 struct err disk_read_chunk(struct chunk_cursor *, void *buffer, u32 size, u32 *length);
 
-/* --- ATA (ata.c): primary master, PIO, LBA --- */
+/* --- ATA (ata.c): primary channel, PIO, LBA --- */
+enum ata_drive { ATA_MASTER /* the trace disk */, ATA_SLAVE /* the module disk */ };
+void ata_select(enum ata_drive); /* the calls below are about this drive; first: the master */
 bool ata_present(void);
 u64 ata_sectors(void);
 struct err ata_read(u64 sector, void *to, u32 count);

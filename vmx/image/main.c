@@ -64,6 +64,8 @@ static u32 rom_read(struct image_context *context, u32 address, struct ram_range
     context->ram_start = (u64)image_end;
     context->ram_end = mission->carrier_memory ? mission->carrier_memory : cmos_memory();
     context->ram_end = min_u64(context->ram_end, BIT(32));
+    if (mission->flags & MISSION_MODULE_DISK)
+        return 0;
     for (u32 kind = 1; kind < MODULE_COUNT; kind++) {
         const struct module *module = &mission->modules[kind];
 
@@ -81,7 +83,7 @@ static struct err check_mission(const struct mission *mission, u64 ram_end)
                    "the image and the command are not of one build (mission version %a, %b bytes): "
                    "build both anew",
                    mission->version, mission->size);
-    for (u32 kind = 1; kind < MODULE_COUNT; kind++) {
+    for (u32 kind = 1; kind < MODULE_COUNT && !(mission->flags & MISSION_MODULE_DISK); kind++) {
         const struct module *module = &mission->modules[kind];
 
         if (module->address > ram_end || module->length > ram_end - module->address)
@@ -89,6 +91,26 @@ static struct err check_mission(const struct mission *mission, u64 ram_end)
                        module->address);
     }
     return NO_ERR;
+}
+
+/* The guest's files come on a disk of their own: into carrier RAM with them. */
+static void read_modules(struct mission *mission)
+{
+    ata_select(ATA_SLAVE);
+    for (u32 kind = 1; kind < MODULE_COUNT; kind++) {
+        struct module *module = &mission->modules[kind];
+        void *to = carrier_allocate(align_up(module->length, SECTOR));
+        struct err error = NO_ERR;
+
+        if (!to)
+            image_fail(ERR(NO_SPACE, "the guest's files do not fit into the carrier's RAM", 0, 0));
+        if (module->length)
+            error = ata_read(module->address / SECTOR, to, (u32)(align_up(module->length, SECTOR) / SECTOR));
+        if (error.code)
+            image_fail(error);
+        module->address = (u64)to;
+    }
+    ata_select(ATA_MASTER);
 }
 
 static void open_disk(struct image_context *context)
@@ -135,6 +157,8 @@ void image_main(u32 loader, u32 info)
     if (!(mission->flags & MISSION_FRAMED))
         console_message("Hindvisor " HINDVISOR_VERSION ", %lu MiB of RAM, TSC %lu MHz",
                         (context.ram_end - context.ram_start) >> 20, context.tsc_hz / 1000000);
+    if (mission->flags & MISSION_MODULE_DISK)
+        read_modules(mission);
     open_disk(&context);
     hypervisor_main(&context);
     image_fail(ERR(INTERNAL, "the hypervisor returned", 0, 0));
