@@ -228,7 +228,7 @@ static struct finding check_temporary(void)
 static struct finding check_line(void)
 {
     struct child child;
-    char name[64];
+    char name[CHILD_LINE_NAME];
     struct failure failure = child_open_line(&child, name);
     child_close(&child);
     if (failure.code)

@@ -11,6 +11,7 @@
 
 #include "core/cpu_model.h"
 #include "core/machine.h"
+#include "replay/commands/session.h"
 #include "vmx/carriers/carrier.h"
 
 enum {
@@ -28,7 +29,6 @@ enum {
     OPTION_PROCESSOR,
     OPTION_TRAP,
     OPTION_PAGE_FAULT,
-    OPTION_SABOTAGE,
     OPTION_NO_RECORD,
 };
 
@@ -52,7 +52,6 @@ static const struct cli_option options[] = {
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
     {OPTION_PROCESSOR, "processor", "NAME", "what runs the image (bochs)"},
     {OPTION_NO_RECORD, "no-record", NULL, "only run the guest, keep no trace"},
-    {OPTION_SABOTAGE, "sabotage", "N", "break a rule of VT-x handling on purpose (for tests)"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {OPTION_OUTPUT, "output", "DIR", "where the trace goes (a new directory in the trace home)"},
     {0},
@@ -150,15 +149,6 @@ static bool parse_clock(const char *text, u32 *clock)
     return choice >= 0;
 }
 
-static bool parse_small(const char *text, u32 *number)
-{
-    u64 value;
-    if (!cli_parse_u64(text, &value) || value > UINT32_MAX)
-        return false;
-    *number = (u32)value;
-    return true;
-}
-
 static int choose_processor(struct manifest *manifest, const char *name)
 {
     if (!carrier_find(name))
@@ -208,8 +198,6 @@ static int take_number(int code, struct record_options *o)
                      "exceptions like 6,14 or ud,pf");
     case OPTION_PAGE_FAULT:
         return check(parse_page_fault(optarg, m), "page-fault", "two numbers: MASK,MATCH");
-    case OPTION_SABOTAGE:
-        return check(parse_small(optarg, &m->sabotage), "sabotage", "a number");
     default:
         return CLI_END;
     }
@@ -250,6 +238,7 @@ static void set_defaults(struct record_options *o)
     o->manifest.memory_size = 256u << 20;
     o->manifest.timeout_ns = NEVER;
     o->manifest.epoch = NEVER; /* not chosen yet */
+    o->manifest.sabotage = session_sabotage(0);
     snprintf(o->manifest.processor, sizeof(o->manifest.processor), "bochs");
 }
 

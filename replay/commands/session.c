@@ -48,6 +48,13 @@ bool session_join(char path[CARRIER_PATH], const char *directory, const char *na
     return snprintf(path, CARRIER_PATH, "%s/%s", directory, name) < CARRIER_PATH;
 }
 
+u32 session_sabotage(u32 otherwise)
+{
+    const char *text = getenv("HINDVISOR_SABOTAGE");
+    u64 value;
+    return text && cli_parse_u64(text, &value) ? (u32)value : otherwise;
+}
+
 struct mission session_mission(const struct manifest *manifest, enum mission_mode mode)
 {
     struct mission mission = {
@@ -65,7 +72,7 @@ struct mission session_mission(const struct manifest *manifest, enum mission_mod
         .exception_bitmap = manifest->exception_bitmap,
         .page_fault_mask = manifest->page_fault_mask,
         .page_fault_match = manifest->page_fault_match,
-        .sabotage = manifest->sabotage,
+        .sabotage = session_sabotage(manifest->sabotage),
     };
     if (manifest->noise && mode != MODE_REPLAY) { /* replays never use it */
         mission.flags |= MISSION_NOISE;

@@ -17,6 +17,9 @@ bool session_join(char path[CARRIER_PATH], const char *directory, const char *na
 /* The mission that a manifest describes; modules[] are left empty. */
 struct mission session_mission(const struct manifest *, enum mission_mode);
 
+/* For tests: HINDVISOR_SABOTAGE (vmx/sabotage.h) if it is set, else `otherwise`. */
+u32 session_sabotage(u32 otherwise);
+
 /* Does the guest load: kernel, initrd, command line, all in this much RAM? The image's own loader
  * is tried on memory of this process, so both say the same. */
 struct failure session_try_loading(const struct manifest *, const char *kernel, const char *initrd);

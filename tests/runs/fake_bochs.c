@@ -180,6 +180,26 @@ static void flood(void)
     finish(END_POWER_OFF, VERDICT_NONE);
 }
 
+/* Records that do not compress, until told to end. */
+static void fill(void)
+{
+    struct exit_record raw[EXITS];
+    int flags = fcntl(line, F_GETFL);
+    u8 byte;
+    fcntl(line, F_SETFL, flags | O_NONBLOCK);
+    for (int i = 0; i < 2000; i++) {
+        for (u32 k = 0; k < EXITS; k++, exits++)
+            raw[k] = (struct exit_record){.kind = REC_EXIT,
+                                          .reason = 10,
+                                          .count = exits * 7,
+                                          .value = (u64)random() << 33 ^ (u64)random()};
+        write_chunk(CHUNK_RECORDS, raw, sizeof(raw), 0, true);
+        usleep(2000); /* what was taken is given back to the file system */
+        if (read(line, &byte, 1) == 1)
+            finish(END_STOPPED, VERDICT_NONE);
+    }
+}
+
 static void wait_for_ever(void)
 {
     for (;;)
@@ -214,6 +234,8 @@ int main(void)
         wait_for_ever();
     if (!strcmp(mode, "flood"))
         flood();
+    if (!strcmp(mode, "full"))
+        fill();
     if (!strcmp(mode, "noreport")) {
         frame(FRAME_BYE, "0");
         return 0;

@@ -27,16 +27,18 @@ static bool make_raw(int descriptor)
     return !tcsetattr(descriptor, TCSANOW, &settings);
 }
 
-struct failure child_open_line(struct child *child, char name[64])
+struct failure child_open_line(struct child *child, char name[CHILD_LINE_NAME])
 {
+    char device[CHILD_LINE_NAME];
     *child = (struct child){.output = -1, .line_end = -1};
     child->line = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (child->line < 0 || grantpt(child->line) || unlockpt(child->line) ||
-        ptsname_r(child->line, name, 64))
+        ptsname_r(child->line, device, sizeof(device)))
         return fail_errno("cannot open a pseudo-terminal for the guest's input");
-    child->line_end = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    memcpy(name, device, sizeof(device));
+    child->line_end = open(device, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (child->line_end < 0 || !make_raw(child->line_end))
-        return fail_errno("cannot set up the pseudo-terminal %s", name);
+        return fail_errno("cannot set up the pseudo-terminal %s", device);
     return NO_FAILURE;
 }
 

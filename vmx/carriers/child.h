@@ -6,6 +6,8 @@
 
 #include "vmx/carriers/carrier.h"
 
+enum { CHILD_LINE_NAME = 64 };
+
 struct child {
     pid_t pid;    /* 0: none, or reaped */
     int output;   /* its stdout, non-blocking; -1: none */
@@ -15,7 +17,7 @@ struct child {
 };
 
 /* Opens the serial line; `name` becomes its device. Undone by child_close(). */
-struct failure child_open_line(struct child *, char name[64]);
+struct failure child_open_line(struct child *, char name[CHILD_LINE_NAME]);
 /* Starts the command in `directory`, in a session of its own, without a network where the
  * system allows that; stderr goes to the file `stderr` there. It dies with this process. */
 struct failure child_start(struct child *, const struct carrier_command *, const char *directory);

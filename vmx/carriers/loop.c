@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -418,7 +419,7 @@ static struct failure watch_signals(struct run *run)
 static struct failure start_run(struct run *run)
 {
     struct carrier_command command = {0};
-    char line[64];
+    char line[CHILD_LINE_NAME];
     ATTEMPT(run->carrier->check());
     ATTEMPT(watch_signals(run));
     ATTEMPT(child_open_line(&run->child, line));
@@ -445,6 +446,12 @@ static void how_it_died(const struct child *child, char *text, size_t size)
         snprintf(text, size, "exit status %d", WEXITSTATUS(child->status));
 }
 
+static bool disk_is_full(const char *path)
+{
+    struct statvfs fs;
+    return !statvfs(path, &fs) && (u64)fs.f_bavail * fs.f_frsize < (64 << 10);
+}
+
 /* The carrier ended and the image had not said bye. */
 static struct failure died(struct run *run)
 {
@@ -455,6 +462,11 @@ static struct failure died(struct run *run)
     child_kill(&run->child);
     how_it_died(&run->child, how, sizeof(how));
     run->carrier->explain(run->job->directory, words, sizeof(words));
+    if (disk_is_full(run->job->disk))
+        return fail(
+            NO_SPACE,
+            "%s ended (%s): no space is left for %s; make room, or choose another place with -o",
+            run->carrier->program, how, run->job->disk);
     if (!run->frames.greeted)
         return fail(HOST_IO, "%s ended before the image started (%s): %s", run->carrier->program,
                     how, words);
