@@ -147,30 +147,37 @@ struct trace_totals trace_totals(const struct trace *trace, enum stream stream)
 
 /* --- checks ------------------------------------------------------------------------ */
 
-static struct failure check_image(const char *path, const struct manifest_image *image)
+static struct failure check_image(const char *directory, const char *name,
+                                  const struct manifest_image *image)
 {
+    char path[FILE_PATH], sha256[65] = "";
     u64 size;
-    char sha256[65] = "";
-    if (!path[0])
+    if (!image->name[0])
         return NO_FAILURE;
+    file_path(path, directory, name);
     ATTEMPT(file_copy(path, NULL, &size, sha256));
     if (size != image->size)
         return fail(BAD_INPUT,
                     "%.250s: it has %" PRIu64 " bytes, the one recorded had %" PRIu64
-                    "; this is not the recorded image",
-                    path, size, image->size);
+                    "; put the recorded image (%.60s) back",
+                    path, size, image->size, image->name);
     if (strcmp(sha256, image->sha256))
         return fail(BAD_INPUT,
-                    "%.200s: its SHA-256 is %s, the recorded image's is %s; put the recorded "
-                    "image back",
-                    path, sha256, image->sha256);
+                    "%.150s: its SHA-256 is %s, the recorded image's is %s; put the recorded "
+                    "image (%.60s) back",
+                    path, sha256, image->sha256, image->name);
     return NO_FAILURE;
+}
+
+struct failure images_check(const char *directory, const struct manifest *manifest)
+{
+    ATTEMPT(check_image(directory, "kernel", &manifest->kernel));
+    return check_image(directory, "initrd", &manifest->initrd);
 }
 
 struct failure trace_check_images(const struct trace *trace)
 {
-    ATTEMPT(check_image(trace->images[0], &trace->manifest.kernel));
-    return check_image(trace->images[1], &trace->manifest.initrd);
+    return images_check(trace->path, &trace->manifest);
 }
 
 static struct failure verify_stream(struct trace *trace, struct codec *codec, enum stream stream)

@@ -12,5 +12,7 @@ struct trace {
     struct stream_file files[STREAM_COUNT];
 };
 
+/* trace_check_images() for a trace that does not open. */
+struct failure images_check(const char *directory, const struct manifest *);
 
 #endif

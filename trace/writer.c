@@ -3,8 +3,7 @@
  * manifest at the end. Appends only; after each chunk the trace on disk is one
  * that a reader opens. What a failed write left is cut off again.
  */
-#include "trace/stream.h"
-#include "trace/trace.h"
+#include "trace/writer.h"
 
 #include <cpuid.h>
 #include <dirent.h>
@@ -16,16 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-struct trace_writer {
-    char path[FILE_PATH];
-    struct manifest manifest;
-    enum trace_sync sync;
-    struct stream_file files[STREAM_COUNT];
-    struct codec *codecs[STREAM_COUNT];
-    bool ended; /* an `end` record was appended */
-    struct failure failure; /* the first that stopped the writing */
-};
 
 /* --- creation --------------------------------------------------------------------- */
 
@@ -132,8 +121,8 @@ static void remove_files(const struct trace_writer *writer)
     rmdir(writer->path);
 }
 
-static struct trace_writer *writer_new(const char *path, const struct manifest *manifest,
-                                       enum trace_sync sync)
+struct trace_writer *writer_new(const char *path, const struct manifest *manifest,
+                                enum trace_sync sync)
 {
     struct trace_writer *writer = calloc(1, sizeof(*writer));
     if (!writer)
@@ -186,34 +175,44 @@ void trace_abandon(struct trace_writer *writer)
 
 /* --- chunks ------------------------------------------------------------------------- */
 
-/* What one chunk holds, for the totals. */
-struct chunk {
-    u64 exits, injections, count;
-    const struct end_record *end;
-};
-
-static void note_record(struct chunk *chunk, const void *record)
+void note_record(struct chunk_totals *chunk, const union record *record)
 {
-    const union record *any = record;
-    switch (any->kind) {
+    switch (record->kind) {
     case REC_EXIT:
         chunk->exits++;
-        chunk->count = any->exit.count;
+        chunk->count = record->exit.count;
         break;
     case REC_INJECTION:
         chunk->injections++;
         break;
     case REC_END:
-        chunk->end = &any->end;
+        chunk->ended = true;
+        chunk->end = record->end;
         break;
     default:
         break;
     }
 }
 
+void add_totals(struct trace_writer *writer, const struct chunk_totals *chunk)
+{
+    struct manifest *manifest = &writer->manifest;
+    manifest->chunks++;
+    manifest->exits += chunk->exits;
+    manifest->injections += chunk->injections;
+    if (chunk->exits)
+        manifest->count = chunk->count;
+    if (!chunk->ended)
+        return;
+    writer->ended = true;
+    manifest->end_reason = chunk->end.reason;
+    manifest->end_detail = chunk->end.detail;
+    manifest->count = chunk->end.count;
+}
+
 /* Sorts the records by stream. */
 static struct failure split_chunk(struct trace_writer *writer, const u8 *raw, size_t length,
-                                  struct chunk *chunk)
+                                  struct chunk_totals *chunk)
 {
     codec_clear(writer->codecs[0]);
     codec_clear(writer->codecs[1]);
@@ -228,7 +227,9 @@ static struct failure split_chunk(struct trace_writer *writer, const u8 *raw, si
         if (!codec_add(writer->codecs[layout->stream], raw + at))
             return fail(NO_SPACE, "chunk %llu: too many records, or no memory for them",
                         (unsigned long long)writer->manifest.chunks);
-        note_record(chunk, raw + at);
+        union record record;
+        memcpy(&record, raw + at, layout->size);
+        note_record(chunk, &record);
         at += layout->size;
     }
     return NO_FAILURE;
@@ -294,22 +295,6 @@ static struct failure append_blocks(struct trace_writer *writer, u64 exits)
     return failure;
 }
 
-static void add_totals(struct trace_writer *writer, const struct chunk *chunk)
-{
-    struct manifest *manifest = &writer->manifest;
-    manifest->chunks++;
-    manifest->exits += chunk->exits;
-    manifest->injections += chunk->injections;
-    if (chunk->exits)
-        manifest->count = chunk->count;
-    if (!chunk->end)
-        return;
-    writer->ended = true;
-    manifest->end_reason = chunk->end->reason;
-    manifest->end_detail = chunk->end->detail;
-    manifest->count = chunk->end->count;
-}
-
 static struct failure sync_files(struct trace_writer *writer, enum trace_sync least)
 {
     for (u32 s = 0; s < STREAM_COUNT && writer->sync >= least; s++) {
@@ -321,7 +306,7 @@ static struct failure sync_files(struct trace_writer *writer, enum trace_sync le
 
 struct failure trace_append_chunk(struct trace_writer *writer, const void *raw, size_t length)
 {
-    struct chunk chunk = {0};
+    struct chunk_totals chunk = {0};
     if (writer->failure.code)
         return writer->failure;
     struct failure failure = split_chunk(writer, raw, length, &chunk);
@@ -354,7 +339,7 @@ struct failure stream_finish(struct stream_file *file)
     return failure;
 }
 
-static struct failure finish_files(struct trace_writer *writer)
+struct failure finish_streams(struct trace_writer *writer)
 {
     struct manifest *manifest = &writer->manifest;
     for (u32 s = 0; s < STREAM_COUNT; s++) {
@@ -362,15 +347,16 @@ static struct failure finish_files(struct trace_writer *writer)
         manifest->blocks[s] = writer->files[s].count;
         manifest->bytes[s] = writer->files[s].size;
     }
-    ATTEMPT(sync_files(writer, TRACE_SYNC_FINISH));
     manifest->finished = writer->ended ? TRACE_FINISHED : TRACE_CUT;
-    return manifest_write(manifest, writer->path);
+    return sync_files(writer, TRACE_SYNC_FINISH);
 }
 
 struct failure trace_finish(struct trace_writer *writer)
 {
     char disk[FILE_PATH];
-    struct failure failure = finish_files(writer);
+    struct failure failure = finish_streams(writer);
+    if (!failure.code)
+        failure = manifest_write(&writer->manifest, writer->path);
     file_path(disk, writer->path, "disk");
     if (!failure.code)
         unlink(disk);
