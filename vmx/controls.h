@@ -29,6 +29,7 @@ enum control_want { REQUIRED, WANTED };
     C(PROC, 29, MONITOR_EXITING, REQUIRED, "MONITOR exiting")                                     \
     C(PROC, 31, SECONDARY, REQUIRED, "secondary controls, and with them EPT")                     \
     C(PROC2, 1, EPT, REQUIRED, "extended page tables (EPT)")                                      \
+    C(PROC2, 3, ENABLE_RDTSCP, REQUIRED, "RDTSCP in guests")                                      \
     C(PROC2, 5, VPID, WANTED, "VPID")                                                             \
     C(PROC2, 6, WBINVD_EXITING, WANTED, "WBINVD exiting")                                         \
     C(PROC2, 7, UNRESTRICTED_GUEST, REQUIRED, "unrestricted guest: real mode and unpaged code cannot run") \
