@@ -9,7 +9,7 @@
  */
 #include "tests/guests/lib/guest.h"
 
-static u64 doubles, error = NEVER;
+static volatile u64 doubles, error = NEVER;
 extern u64 trap_resume;
 
 static void on_double(struct frame *f) /* an abort: RIP may be anything, so go on where told */

@@ -47,7 +47,7 @@ static void selector_faults(void)
     expect_equal(trap.error, DATA, "#GP: error code of LTR");
 }
 
-static u64 stack_error = NEVER;
+static volatile u64 stack_error = NEVER;
 
 static void on_stack_fault(struct frame *f) /* of PUSH RAX, with the good RSP in RCX */
 {
@@ -90,8 +90,8 @@ static void page_faults(void)
     expect_equal(trap.cr2, gone, "#PF: CR2 is in the second page");
 }
 
-static u64 steps;
-static u64 step_rips[8], step_dr6;
+static volatile u64 steps;
+static volatile u64 step_rips[8], step_dr6;
 
 static void on_step(struct frame *f)
 {

@@ -8,7 +8,7 @@
 #include "tests/guests/lib/guest.h"
 
 enum { IO_MAP = 104, UNKNOWN = 0x1234, IOPL_3 = 3 << 12 };
-static u32 result;
+static volatile u32 result;
 
 static void user_in(void)
 {
