@@ -4,6 +4,7 @@
  * whole chunks that were still on the trace disk. The old streams stay untouched
  * until the new ones are complete and synced.
  */
+#define _GNU_SOURCE /* SEEK_DATA */
 #include "core/crc.h"
 #include "trace/reader.h"
 #include "trace/wire.h"
@@ -112,6 +113,7 @@ static struct failure copy_stream(struct repair *repair, u32 s)
         ATTEMPT(stream_create(to, repair->path, ".new", s));
         ATTEMPT(copy_bytes(from, to));
     }
+    to->stream = s;
     to->entries = from->entries;
     to->count = from->count;
     to->capacity = from->capacity;
@@ -179,12 +181,31 @@ static struct failure recover_chunk(struct repair *repair, const u8 *payload, si
     return NO_FAILURE;
 }
 
+/* The next sector from `at` on that is not all zeros; the recorder punches out of the file what it
+ * has taken into the streams. UINT64_MAX: none. */
+static u64 skip_zeros(int disk, u64 at)
+{
+    static const u8 zeros[SECTOR];
+    u8 sector[SECTOR];
+    for (;; at += SECTOR) {
+        off_t data = lseek(disk, (off_t)at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            return UINT64_MAX;
+        if (data > 0 && (u64)data > at)
+            at = (u64)data & ~(u64)(SECTOR - 1);
+        if (!file_read_at(disk, sector, SECTOR, at))
+            return UINT64_MAX;
+        if (memcmp(sector, zeros, SECTOR))
+            return at;
+    }
+}
+
 /* Appends the chunks of the output area that come next, as long as they are whole. */
 static struct failure recover_chunks(struct repair *repair, int disk, u64 at, u8 *payload)
 {
     struct chunk_header header;
-    for (u32 expected = 0; read_chunk(disk, at, &header, payload); expected++) {
-        if (header.kind != CHUNK_RECORDS || header.sequence != expected)
+    while ((at = skip_zeros(disk, at)) != UINT64_MAX && read_chunk(disk, at, &header, payload)) {
+        if (header.kind != CHUNK_RECORDS || header.sequence > repair->writer->manifest.chunks)
             return NO_FAILURE;
         if (header.sequence == repair->writer->manifest.chunks)
             ATTEMPT(recover_chunk(repair, payload, header.length));
