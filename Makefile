@@ -40,7 +40,14 @@ $(BUILD)/hosted/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) -o $@ -c $<
 
-$(BUILD)/hindvisor: $(HOSTED_OBJECTS) $(BUILD)/hosted/main.o
+# Archives: only what is used is linked. The hosted world has no processor yet,
+# so what needs one (the run loop) stays out of the command.
+%/hindvisor.a:
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/hosted/hindvisor.a: $(HOSTED_OBJECTS)
+$(BUILD)/sanitized/hindvisor.a: $(SANITIZED_OBJECTS)
+
+$(BUILD)/hindvisor: $(BUILD)/hosted/main.o $(BUILD)/hosted/hindvisor.a
 	$(CC) -o $@ $^ $(LIBS)
 
 # --- the image ---------------------------------------------------------------

@@ -20,12 +20,14 @@ static inline u32 crc32c_u8(u32 crc, u8 value)
     return crc;
 }
 
+typedef u64 unaligned_u64 __attribute__((aligned(1), may_alias));
+
 /* Eight bytes at a time, then the rest; neither inverted before nor after. */
 static inline u32 crc32c(u32 crc, const void *data, u64 length)
 {
     const u8 *bytes = data;
     for (; length >= 8; length -= 8, bytes += 8)
-        crc = crc32c_u64(crc, *(const u64 __attribute__((aligned(1), may_alias)) *)bytes);
+        crc = crc32c_u64(crc, *(const unaligned_u64 *)bytes);
     for (; length; length--, bytes++)
         crc = crc32c_u8(crc, *bytes);
     return crc;

@@ -9,7 +9,7 @@ $(BUILD)/sanitized/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(COMMON) -O1 $(SANITIZE) -o $@ -c $<
 
-$(BUILD)/tests/unit: $(UNIT_OBJECTS) $(SANITIZED_OBJECTS)
+$(BUILD)/tests/unit: $(UNIT_OBJECTS) $(BUILD)/sanitized/hindvisor.a
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS) -lcriterion
 
@@ -25,7 +25,9 @@ $(BUILD)/fuzzed/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(COMMON) -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -o $@ -c $<
 
-$(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(call objects,fuzzed,$(SHARED) $(HOSTED))
+$(BUILD)/fuzzed/hindvisor.a: $(call objects,fuzzed,$(SHARED) $(HOSTED))
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(BUILD)/fuzzed/hindvisor.a
 	@mkdir -p $(@D)
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 .SECONDARY:
