@@ -34,7 +34,7 @@ static const struct cli_command command = {
         "says\n"
         "what to do about what is missing. Exit status 0: all is there; 1: something is missing.",
     .options = options,
-    .examples = "hindvisor doctor",
+    .examples = "  hindvisor doctor",
 };
 
 enum state { GOOD, NOTE, BAD }; /* NOTE: worth knowing, nothing fails for it */

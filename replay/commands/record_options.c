@@ -65,8 +65,8 @@ const struct cli_command record_command = {
         "recording. Afterwards `hindvisor replay` runs the same again.",
     .options = options,
     .examples =
-        "hindvisor record --kernel /boot/vmlinuz --initrd initrd.img --append console=ttyS0\n"
-        "hindvisor record -k vmlinuz -i initrd.img -a console=ttyS0 --timeout 10s -o boot.trace",
+        "  hindvisor record --kernel /boot/vmlinuz --initrd initrd.img --append console=ttyS0\n"
+        "  hindvisor record -k vmlinuz -i initrd.img -a console=ttyS0 --timeout 10s -o boot.trace",
 };
 
 /* 2026-01-01T00:00:00Z */

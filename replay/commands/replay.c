@@ -34,7 +34,7 @@ static const struct cli_command command = {
                "differs, and\n"
                "the first difference is shown; 2: trouble.",
     .options = options,
-    .examples = "hindvisor replay\nhindvisor replay boot.trace --quiet",
+    .examples = "  hindvisor replay\n  hindvisor replay boot.trace --quiet",
 };
 
 struct replaying {

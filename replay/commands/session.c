@@ -150,7 +150,11 @@ struct failure session_try_loading(const struct manifest *manifest, const char *
 
 void session_time(u64 ns, char text[32])
 {
-    snprintf(text, 32, "%lu.%03lu s", (u64)(ns / NANOSECONDS), (u64)(ns / 1000000 % 1000));
+    u64 us = ns / 1000;
+    if (us < 1000000)
+        snprintf(text, 32, "%lu.%03lu ms", us / 1000, us % 1000);
+    else
+        snprintf(text, 32, "%lu.%03lu s", us / 1000000, us / 1000 % 1000);
 }
 
 void session_size(u64 bytes, char text[32])

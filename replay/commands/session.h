@@ -24,7 +24,7 @@ u32 session_sabotage(u32 otherwise);
  * is tried on memory of this process, so both say the same. */
 struct failure session_try_loading(const struct manifest *, const char *kernel, const char *initrd);
 
-/* "12.345 s" */
+/* "12.345 s", "0.048 ms" */
 void session_time(u64 ns, char text[32]);
 /* "3.1 MiB" */
 void session_size(u64 bytes, char text[32]);

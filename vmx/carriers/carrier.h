@@ -121,7 +121,7 @@ void disk_close(struct trace_disk *);
 /* The next output chunk, if it is whole on the disk: *kind 0 when not there. The payload is
  * valid until the next call. */
 struct failure disk_next_chunk(struct trace_disk *, u32 *kind, u32 *length);
-/* Gives the space of the last chunk's payload back to the file system. */
+/* Gives the last chunk's space back to the file system; it reads as zeros then. */
 void disk_forget_chunk(struct trace_disk *, u32 length);
 
 #endif

@@ -139,12 +139,11 @@ struct failure disk_next_chunk(struct trace_disk *disk, u32 *kind, u32 *length)
     return NO_FAILURE;
 }
 
-/* The header's sector stays, so that a repair can still walk from chunk to chunk. */
 void disk_forget_chunk(struct trace_disk *disk, u32 length)
 {
-    u64 sectors = chunk_sectors(length) - 1;
+    u64 sectors = chunk_sectors(length);
     /* A file system that cannot do it only keeps more: not an error. */
-    if (sectors && fallocate(disk->descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                             (off_t)((disk->next - sectors) * SECTOR), (off_t)(sectors * SECTOR)))
+    if (fallocate(disk->descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (off_t)((disk->next - sectors) * SECTOR), (off_t)(sectors * SECTOR)))
         return;
 }
