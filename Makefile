@@ -1,12 +1,22 @@
-# One non-recursive build. `make help` lists the targets.
+# One non-recursive build. `make help` lists the targets; `make V=1` shows the commands.
 #
 # The same C builds three times: hosted (the command), freestanding (the image)
 # and hosted under ASan and UBSan (the tests). Folders decide what goes where.
 
 BUILD   ?= build
+PREFIX  ?= /usr/local
 CC      := gcc
 CLANG   ?= clang-14
 VERSION := 0.1.0
+
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# $(call say,CC,what) in front of a command shows those words instead of it.
+ifneq ($(V),1)
+say = @printf '  %-5s %s\n' '$(1)' '$(2)';
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
 COMMON   := -std=gnu11 -O2 -g -I. -msse4.2 -MMD -MP $(WARNINGS) -DHINDVISOR_VERSION='"$(VERSION)"'
@@ -27,46 +37,62 @@ SANITIZED_OBJECTS := $(call objects,sanitized,$(SHARED) $(HOSTED))
 IMAGE_OBJECTS     := $(call objects,image,$(SHARED) $(IMAGE_C) $(IMAGE_S))
 
 .PHONY: all demo check check-long check-fast bench install uninstall clean help image guests packages layout
-all: packages $(BUILD)/hindvisor image guests
+all: $(BUILD)/hindvisor image guests ## build the command, the image and the test guests
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' Makefile $(wildcard */build.mk */*/build.mk) | sed 's/:.*##/\t/' | expand -t 14
 
+# Order-only before the first compiler run: says what is missing, or installs it as root.
 packages:
 	@.ci/packages build
 
 # --- the command -----------------------------------------------------------
-$(BUILD)/hosted/%.o: %.c
+$(BUILD)/hosted/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) -o $@ -c $<
+	$(call say,CC,$<)$(CC) $(COMMON) -o $@ -c $<
 
 # Archives: only what is used is linked. The hosted world has no processor yet,
 # so what needs one (the run loop) stays out of the command.
 %/hindvisor.a:
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 $(BUILD)/hosted/hindvisor.a: $(HOSTED_OBJECTS)
 $(BUILD)/sanitized/hindvisor.a: $(SANITIZED_OBJECTS)
+$(BUILD)/fuzzed/hindvisor.a: $(call objects,fuzzed,$(SHARED) $(HOSTED))
 
 $(BUILD)/hindvisor: $(BUILD)/hosted/main.o $(BUILD)/hosted/hindvisor.a
-	$(CC) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
 
 # --- the image ---------------------------------------------------------------
 # No SSE or x87 in it: the guest's registers of those kinds stay live in the CPU.
 FREESTANDING := -ffreestanding -nostdlib -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
 
-$(BUILD)/image/%.o: %.c
+$(BUILD)/image/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -msse4.2,$(COMMON)) $(FREESTANDING) -o $@ -c $<
+	$(call say,CC,$< (image))$(CC) $(filter-out -msse4.2,$(COMMON)) $(FREESTANDING) -o $@ -c $<
 
-$(BUILD)/image/%.o: %.S
+$(BUILD)/image/%.o: %.S | packages
 	@mkdir -p $(@D)
-	$(CC) -I. -MMD -MP -g -o $@ -c $<
+	$(call say,AS,$< (image))$(CC) -I. -MMD -MP -g -o $@ -c $<
 
 -include vmx/image/build.mk
 -include tests/build.mk
 -include bench/build.mk
 -include docs/build.mk
+
+# --- using it ------------------------------------------------------------------
+demo: ## record and replay the boot of Debian's cloud kernel
+	@.ci/packages demo
+	@$(MAKE) --no-print-directory $(BUILD)/hindvisor image
+	@tools/demo $(BUILD)
+
+install: $(BUILD)/hindvisor image ## copy the command and the image below PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/hindvisor $(DESTDIR)$(PREFIX)/bin/hindvisor
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin
+
+uninstall: ## remove what install copied
+	rm -f $(DESTDIR)$(PREFIX)/bin/hindvisor
+	rm -rf $(DESTDIR)$(PREFIX)/lib/hindvisor
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -1,19 +1,22 @@
-# Tests. `make unit` builds and runs the hosted unit tests; one file alone:
-# `make unit FILTER=uart/*`.
+# Tests. `make check` runs all suites but the longest through tests/run. The hosted unit tests
+# alone: `make unit`, one file of them: `make unit FILTER=uart/*`.
 
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(call objects,sanitized,$(UNIT_SOURCES))
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-$(BUILD)/sanitized/%.o: %.c
+.PHONY: packages-check unit fuzz fuzzers layout tests
+packages-check:
+	@.ci/packages check
+
+$(BUILD)/sanitized/%.o: %.c | packages-check
 	@mkdir -p $(@D)
-	$(CC) $(COMMON) -O1 $(SANITIZE) -o $@ -c $<
+	$(call say,CC,$< (sanitized))$(CC) $(COMMON) -O1 $(SANITIZE) -o $@ -c $<
 
 $(BUILD)/tests/unit: $(UNIT_OBJECTS) $(BUILD)/sanitized/hindvisor.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS) -lcriterion
+	$(call say,LD,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS) -lcriterion
 
-.PHONY: unit fuzz
 unit: $(BUILD)/tests/unit ## run the hosted unit tests under ASan and UBSan
 	$< $(if $(FILTER),--filter '$(FILTER)') --jobs 2
 
@@ -21,20 +24,38 @@ unit: $(BUILD)/tests/unit ## run the hosted unit tests under ASan and UBSan
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 5
 
-$(BUILD)/fuzzed/%.o: %.c
+$(BUILD)/fuzzed/%.o: %.c | packages-check
 	@mkdir -p $(@D)
-	$(CLANG) $(COMMON) -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -o $@ -c $<
-
-$(BUILD)/fuzzed/hindvisor.a: $(call objects,fuzzed,$(SHARED) $(HOSTED))
+	$(call say,CC,$< (fuzzed))$(CLANG) $(COMMON) -O1 -fsanitize=fuzzer-no-link,address,undefined \
+	    -fno-sanitize-recover=undefined -o $@ -c $<
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(BUILD)/fuzzed/hindvisor.a
 	@mkdir -p $(@D)
-	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 .SECONDARY:
 
-fuzz: $(FUZZ_TARGETS) ## run every fuzz target for FUZZ_SECONDS each
-	@for target in $^; do \
-	    name=$$(basename $$target); mkdir -p $(BUILD)/fuzz/corpus/$$name; \
-	    $$target -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 \
-	        -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
-	done
+fuzzers: $(FUZZ_TARGETS)
+fuzz: fuzzers ## run every fuzz target for FUZZ_SECONDS each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/runs/fuzz.sh $(BUILD)
+
+# Programs that the whole-run tests use: tests/runs/NAME.c
+RUN_TOOLS := $(patsubst tests/runs/%.c,$(BUILD)/tests/%,$(wildcard tests/runs/*.c))
+
+$(BUILD)/tests/%: $(BUILD)/hosted/tests/runs/%.o $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
+
+# All that the suites of tests/run need.
+tests: all $(BUILD)/tests/unit fuzzers $(RUN_TOOLS)
+
+layout: ## check the dependency directions and the headers
+	@.ci/layout
+
+check: tests ## run all test suites (about 20 minutes on 2 cores)
+	@BUILD=$(BUILD) tests/run all
+
+check-fast: tests ## run the suites that take seconds
+	@BUILD=$(BUILD) tests/run fast
+
+check-long: tests ## ten noise seeds of the stock kernel under each clock, longer fuzzing (hours)
+	@BUILD=$(BUILD) tests/run long

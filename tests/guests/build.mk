@@ -13,15 +13,15 @@ guests: $(GUESTS) ## build the test guests
 
 $(BUILD)/tests/guests/%.o: tests/guests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_FLAGS) -o $@ -c $<
+	$(call say,CC,$<)$(CC) $(GUEST_FLAGS) -o $@ -c $<
 
 $(BUILD)/tests/guests/%.o: tests/guests/%.S
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_FLAGS) -o $@ -c $<
+	$(call say,CC,$<)$(CC) $(GUEST_FLAGS) -o $@ -c $<
 
 $(BUILD)/guests/%.elf: $(BUILD)/tests/guests/%.o $(GUEST_LIB) tests/guests/lib/guest.ld
 	@mkdir -p $(@D)
-	$(CC) -nostdlib -static -no-pie -Wl,-T,tests/guests/lib/guest.ld -Wl,--build-id=none \
+	$(call say,LD,$@)$(CC) -nostdlib -static -no-pie -Wl,-T,tests/guests/lib/guest.ld -Wl,--build-id=none \
 	    -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -o $@ $(filter %.o,$^)
 
 check-guests: guests $(BUILD)/hindvisor ## run the test guests: record, replay, compare

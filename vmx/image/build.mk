@@ -8,19 +8,19 @@ image: $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin ## the bootable image
 
 $(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
 	@mkdir -p $(@D)
-	$(CC) -E -P -undef -x c -I. -o $@ $<
+	$(call say,CPP,$@)$(CC) -E -P -undef -x c -I. -o $@ $<
 
 $(BUILD)/image/hindvisor.elf: $(IMAGE_LINK) $(IMAGE_SCRIPT)
-	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	$(call say,LD,$@)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	    -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -T $(IMAGE_SCRIPT) -o $@ $(IMAGE_LINK) -lgcc
 	@if objdump -d $@ | grep -m1 -E '%([xyz]mm|mm|st)'; then \
 	    echo "$@: this instruction would change the guest's vector registers" >&2; rm -f $@; exit 1; fi
 
 $(BUILD)/image/hindvisor.bin: $(BUILD)/image/hindvisor.elf
-	objcopy -O binary $< $@
+	$(call say,COPY,$@)objcopy -O binary $< $@
 
 $(BUILD)/image/rom.bin: $(BUILD)/image/vmx/image/rom.o
-	objcopy -O binary -j .text $< $@
+	$(call say,COPY,$@)objcopy -O binary -j .text $< $@
 
 # A bootable CD-ROM or stick for any PC: make build/hindvisor.iso ISO_KERNEL=... ISO_INITRD=... ISO_APPEND=...
 ISO_KERNEL ?= -
@@ -31,4 +31,4 @@ iso: $(BUILD)/hindvisor.iso ## a bootable ISO with the guest in ISO_KERNEL, ISO_
 .PHONY: iso
 
 $(BUILD)/hindvisor.iso: $(BUILD)/image/hindvisor.bin tools/make-iso $(filter-out -,$(ISO_KERNEL) $(ISO_INITRD))
-	tools/make-iso -i $< "$(ISO_KERNEL)" "$(ISO_INITRD)" "$(ISO_APPEND)" $@
+	$(call say,ISO,$@)tools/make-iso -i $< "$(ISO_KERNEL)" "$(ISO_INITRD)" "$(ISO_APPEND)" $@
