@@ -13,7 +13,7 @@
 #include "core/mem.h"
 
 enum { LENGTH_MAX = 15 };
-enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 }; /* shifted to 8, they extend a register */
 enum { REG_BX = 3, REG_SP = 4, REG_BP = 5, REG_SI = 6, REG_DI = 7 };
 
 struct decoder {
@@ -215,12 +215,12 @@ static u32 memory_sib(struct decoder *d, bool *short_of)
         *short_of = true;
         return 0;
     }
-    u8 index = (sib >> 3 & 7) | (insn->rex & REX_X ? 8 : 0);
+    u8 index = (sib >> 3 & 7) | (insn->rex & REX_X) << 2;
     insn->scale = (u8)(1u << (sib >> 6));
     insn->index = index == REG_SP ? NO_REGISTER : index;
     if ((sib & 7) == REG_BP && insn->mod == 0)
         return 4;
-    insn->base = (sib & 7) | (insn->rex & REX_B ? 8 : 0);
+    insn->base = (sib & 7) | (insn->rex & REX_B) << 3;
     return insn->mod == 2 ? 4 : insn->mod;
 }
 
@@ -233,7 +233,7 @@ static u32 memory_32(struct decoder *d, u8 rm, bool *short_of)
         insn->base = d->bits == 64 ? RIP_RELATIVE : NO_REGISTER;
         return 4;
     }
-    insn->base = rm | (insn->rex & REX_B ? 8 : 0);
+    insn->base = rm | (insn->rex & REX_B) << 3;
     return insn->mod == 2 ? 4 : insn->mod;
 }
 
@@ -264,8 +264,8 @@ static bool take_modrm(struct decoder *d)
     d->modrm = (u8)modrm;
     insn->has_modrm = true;
     insn->mod = d->row & ROW_REGISTERS ? 3 : (u8)(modrm >> 6);
-    insn->reg = (modrm >> 3 & 7) | (insn->rex & REX_R ? 8 : 0);
-    insn->rm = (modrm & 7) | (insn->rex & REX_B ? 8 : 0);
+    insn->reg = (modrm >> 3 & 7) | (insn->rex & REX_R) << 1;
+    insn->rm = (modrm & 7) | (insn->rex & REX_B) << 3;
     return insn->mod == 3 || take_memory(d);
 }
 
@@ -298,26 +298,31 @@ static bool form_valid(const struct decoder *d)
 
 /* ---- sizes and immediates ------------------------------------------------------ */
 
+static u8 stack_size(const struct decoder *d, u8 v)
+{
+    return d->bits == 64 && v == 4 ? 8 : v;
+}
+
 static u8 operand_size(const struct decoder *d)
 {
+    enum size_class class = d->row >> ROW_SIZE_SHIFT & 0xf;
+    if (class == SIZE_BYTE)
+        return 1;
     const struct insn *insn = d->insn;
     bool small = (d->bits == 16) != !!(insn->prefixes & PREFIX_OPSIZE);
     u8 v = insn->rex & REX_W ? 8 : small ? 2 : 4;
-    u8 stack = d->bits == 64 && v == 4 ? 8 : v;
-    u8 branch = d->bits == 64 ? 8 : v;
-    switch ((enum size_class)(d->row >> ROW_SIZE_SHIFT & 0xf)) {
+    switch (class) {
     case SIZE_V:
-        break;
     case SIZE_BYTE:
-        return 1;
+        break;
     case SIZE_Z:
         return small ? 2 : 4;
     case SIZE_ARPL:
         return d->bits == 64 ? v : 2;
     case SIZE_STACK:
-        return stack;
+        return stack_size(d, v);
     case SIZE_BRANCH:
-        return branch;
+        return d->bits == 64 ? 8 : v;
     case SIZE_Y:
         return insn->rex & REX_W ? 8 : 4;
     case SIZE_NATIVE:
@@ -326,9 +331,9 @@ static u8 operand_size(const struct decoder *d)
         switch (d->modrm >> 3 & 7) {
         case 2:
         case 4:
-            return branch;
+            return d->bits == 64 ? 8 : v;
         case 6:
-            return stack;
+            return stack_size(d, v);
         }
     }
     return v;
@@ -377,6 +382,8 @@ static bool take_immediate(struct decoder *d)
     struct insn *insn = d->insn;
     enum immediate_kind kind = d->row >> ROW_IMMEDIATE_SHIFT & 0xf;
     bool is_signed;
+    if (kind == IMM_NONE)
+        return true;
     u32 size = immediate_size(d, kind, &is_signed);
     if (!size)
         return true;
@@ -423,7 +430,7 @@ static enum decode_status decode_operands(struct decoder *d)
     struct insn *insn = d->insn;
     insn->address_size = address_size(d->bits, insn->prefixes);
     if (!(d->row & ROW_MODRM))
-        insn->rm = (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0);
+        insn->rm = (insn->opcode & 7) | (insn->rex & REX_B) << 3;
     else if (!take_modrm(d))
         return DECODE_SHORT;
     if (!form_valid(d))

@@ -103,13 +103,13 @@ static const struct rule groups[][8] = {
                     [7] = RULE(MODIFY, BTC, IMMEDIATE)},
 };
 
-static struct rule find_rule(const struct insn *insn)
+static const struct rule *find_rule(const struct insn *insn)
 {
     static const struct rule none = {0};
     if (insn->map > MAP_0F || insn->prefixes & PREFIX_VEX)
-        return none;
+        return &none;
     const struct rule *rule = &(insn->map == MAP_LEGACY ? legacy : two_byte)[insn->opcode];
-    return rule->group ? groups[rule->group][insn->reg & 7] : *rule;
+    return rule->group ? &groups[rule->group][insn->reg & 7] : rule;
 }
 
 /* SPL, BPL, SIL, DIL need a REX prefix; without one the same numbers are AH, CH, DH, BH. */
@@ -128,28 +128,30 @@ static u8 memory_size(const struct rule *rule, u8 operand_size)
     return rule->sign_extend && size > operand_size ? operand_size : size; /* MOVSXD r16, r/m16 */
 }
 
+static bool is_rule_for(const struct rule *rule, const struct insn *insn)
+{
+    bool arpl = insn->map == MAP_LEGACY && insn->opcode == 0x63 && insn->bits != 64;
+    return rule->kind != MMIO_NONE && (insn->has_memory || rule->kind == MMIO_STRING) && !arpl;
+}
+
 struct mmio_insn insn_mmio(const struct insn *insn)
 {
-    struct rule rule = find_rule(insn);
-    struct mmio_insn mmio = {.kind = MMIO_NONE, .reg = NO_REGISTER};
-    bool is_63 = insn->map == MAP_LEGACY && insn->opcode == 0x63;
-    if (rule.kind == MMIO_NONE || (rule.kind != MMIO_STRING && !insn->has_memory))
-        return mmio;
-    if (is_63 && insn->bits != 64) /* ARPL */
-        return mmio;
-    mmio = (struct mmio_insn){
-        .kind = rule.kind,
-        .operation = rule.operation,
-        .size = memory_size(&rule, insn->operand_size),
+    const struct rule *rule = find_rule(insn);
+    if (!is_rule_for(rule, insn))
+        return (struct mmio_insn){.kind = MMIO_NONE, .reg = NO_REGISTER};
+    struct mmio_insn mmio = {
+        .kind = rule->kind,
+        .operation = rule->operation,
+        .size = memory_size(rule, insn->operand_size),
         .register_size = insn->operand_size,
-        .sign_extend = rule.sign_extend,
-        .to_register = rule.other == OTHER_TARGET || rule.other == OTHER_RAX_TARGET,
+        .sign_extend = rule->sign_extend,
+        .to_register = rule->other == OTHER_TARGET || rule->other == OTHER_RAX_TARGET,
         .reg = NO_REGISTER,
-        .immediate = rule.other == OTHER_IMMEDIATE ? insn->immediate : 0,
+        .immediate = rule->other == OTHER_IMMEDIATE ? insn->immediate : 0,
     };
-    if (rule.other == OTHER_RAX || rule.other == OTHER_RAX_TARGET)
+    if (rule->other == OTHER_RAX || rule->other == OTHER_RAX_TARGET)
         mmio.reg = ACCUMULATOR;
-    else if (rule.other == OTHER_REGISTER || rule.other == OTHER_TARGET)
+    else if (rule->other == OTHER_REGISTER || rule->other == OTHER_TARGET)
         name_register(&mmio, insn, insn->reg);
     return mmio;
 }

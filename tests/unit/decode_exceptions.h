@@ -289,6 +289,7 @@ static const struct exception exceptions[] = {
      "REX.W overrides 66 (silicon does); Capstone obeys 66, and takes 67 for 66"},
     {SIZES, M64, MAP_LEGACY, 0xff, 0xff, PREFIX_OPSIZE | PREFIX_ADSIZE, rex_w,
      "REX.W overrides 66 (silicon does); Capstone obeys 66, and takes 67 for 66"},
+    {OTHERS, MODES, VEX + MAP_0F3A, 0xf0, 0xf0, 0, NULL, "Capstone sign-extends the count of RORX"},
     {LENGTHS, M64, ANY_MAP, 0, 0xff, 0, dead_rex,
      "Capstone counts or obeys a REX that another prefix follows"},
 };

@@ -103,8 +103,6 @@ static u64 width_mask(u32 bytes)
 static const char *immediate_differs(const struct insn *insn, const cs_x86_op *op)
 {
     u32 width = op->size < insn->operand_size ? op->size : insn->operand_size;
-    if (insn->immediate_size == 1)
-        width = 1;
     return ((u64)op->imm ^ insn->immediate) & width_mask(width) ? "immediate" : NULL;
 }
 

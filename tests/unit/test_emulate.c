@@ -117,6 +117,20 @@ Test(emulate, values_registers_flags)
     }
 }
 
+/* A REX prefix turns AH, CH, DH, BH into SPL, BPL, SIL, DIL. */
+Test(emulate, low_bytes_by_rex)
+{
+    struct run r = {.gpr = {[RAX] = 0x1234, [RBX] = 0x5000, [RSP] = 0x9abc}};
+    run(&r, "8823", 0); /* MOV [RBX], AH */
+    cr_expect_eq(r.step.value, 0x12);
+    run(&r, "408823", 0); /* MOV [RBX], SPL */
+    cr_expect_eq(r.step.value, 0xbc);
+    run(&r, "448823", 0); /* MOV [RBX], R12B */
+    cr_expect_eq(r.step.value, 0);
+    run(&r, "408a23", 0x77);
+    cr_expect(r.gpr[RSP] == 0x9a77 && r.gpr[RAX] == 0x1234);
+}
+
 Test(emulate, moffs)
 {
     struct run r = {.gpr = {[RAX] = ~0ull}};
