@@ -77,6 +77,7 @@ $(BUILD)/image/%.o: %.S | packages
 
 -include vmx/image/build.mk
 -include tests/build.mk
+-include tests/guests/build.mk
 -include bench/build.mk
 -include docs/build.mk
 
