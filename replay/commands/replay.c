@@ -152,7 +152,7 @@ static int same(const struct replaying *r)
 static int differs(const struct replaying *r)
 {
     const struct report *report = &r->outcome.report;
-    fprintf(stderr, "replay: different: 1 divergence at exit %lu of %lu\n\n", report->exits,
+    fprintf(stderr, "replay: different: 1 divergence, at exit %lu of %lu\n\n", report_place(report),
             r->exits);
     report_divergence(stderr, report, cli_color(STDERR_FILENO));
     return CLI_DIFFERENT;

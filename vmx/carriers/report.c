@@ -395,11 +395,26 @@ static void print_record(FILE *out, const char *label, const union record *recor
     fputc('\n', out);
 }
 
+/* The number of the exit at which the run ended; exits before it agreed. */
+u64 report_place(const struct report *report)
+{
+    return report->exits ? report->exits - 1 : 0;
+}
+
 static void print_position(FILE *out, const struct report *report)
 {
     fprintf(out, "  where         exit %lu, guest count %lu, RIP 0x%lx, guest time %lu.%09lu s\n",
-            report->exits, report->count, report->registers.rip, (u64)(report->now / NANOSECONDS),
-            (u64)(report->now % NANOSECONDS));
+            report_place(report), report->count, report->registers.rip,
+            (u64)(report->now / NANOSECONDS), (u64)(report->now % NANOSECONDS));
+}
+
+static void print_side(FILE *out, const struct report *report, const char *label, u64 value)
+{
+    char text[24];
+    if (report->divergence == DIVERGENCE_REASON)
+        fprintf(out, "  %-13s %s\n", label, reason_text((u32)value, text));
+    else
+        fprintf(out, "  %-13s 0x%lx (%lu)\n", label, value, value);
 }
 
 void report_divergence(FILE *out, const struct report *report, bool color)
@@ -411,8 +426,8 @@ void report_divergence(FILE *out, const struct report *report, bool color)
     heading(out, "First difference", color);
     fprintf(out, "  what          %s\n", divergence_text(report->divergence));
     print_position(out, report);
-    fprintf(out, "  expected      0x%lx (%lu)\n  got           0x%lx (%lu)\n", report->expected,
-            report->expected, report->got, report->got);
+    print_side(out, report, "expected", report->expected);
+    print_side(out, report, "got", report->got);
     if (report->expected_record.kind)
         print_record(out, "in the trace", &report->expected_record);
     if (report->actual.kind)
@@ -421,5 +436,4 @@ void report_divergence(FILE *out, const struct report *report, bool color)
     print_instruction(out, report);
     print_registers(out, &report->registers);
     print_last(out, report);
-    print_vmcs(out, report);
 }

@@ -13,8 +13,10 @@ void report_end(FILE *, const struct report *);
 /* Exits by reason with their share and their time from exit to entry; `rows` at most. */
 void report_exits(FILE *, const struct report *, u64 tsc_hz, u32 rows);
 /* The first difference: where, what was expected, what came, the likely cause, registers,
- * instruction, last exits, and the VMCS if it was sent. */
+ * instruction and last exits. */
 void report_divergence(FILE *, const struct report *, bool color);
+/* The number of the exit at which the run ended; in a replay, those before it agreed. */
+u64 report_place(const struct report *);
 /* Registers, instruction, last exits and VMCS of a run that ended in trouble. */
 void report_state(FILE *, const struct report *, bool color);
 /* Did the run end by a fault of the guest or of ours, so that its state is worth a look? */
