@@ -78,28 +78,10 @@ static void reserved(void)
 
 static void unknown(void)
 {
-    static const u32 absent[] = {0x3a,
-                                 0x48,
-                                 0x49,
-                                 0xc1,
-                                 0x186,
-                                 0x309,
-                                 0x38f,
-                                 0x480,
-                                 0x490,
-                                 0x4c1,
-                                 0x600,
-                                 0xda0,
-                                 0xfff,
-                                 0x1fff,
-                                 0x2000,
-                                 0x40000000,
-                                 0x4b564d00,
-                                 0xbfffffff,
-                                 0xc0000102 + 0x100,
-                                 0xc0001000,
-                                 0xc0002000,
-                                 0xffffffff};
+    static const u32 absent[] = {0x9,        0xc1,       0x186,      0x309,      0x38f,
+                                 0x480,      0x490,      0x4c1,      0x600,      0xda1,
+                                 0xfff,      0x1fff,     0x2000,     0x40000000, 0x4b564d00,
+                                 0xbfffffff, 0xc0000202, 0xc0001000, 0xc0002000, 0xffffffff};
     u64 value = 0;
     bool reads = true, writes = true;
     for (u32 i = 0; i < ARRAY_SIZE(absent); i++) {
@@ -111,6 +93,20 @@ static void unknown(void)
     }
     expect(reads, "reading an MSR that does not exist raises #GP");
     expect(writes, "writing one too");
+}
+
+static void fixed(void)
+{
+    u64 value = 0;
+    if (bare())
+        return;
+    expect(try_rdmsr(0x3a, &value) == NONE && value == 1, "FEATURE_CONTROL: locked, VMX off");
+    expect_equal(try_wrmsr(0x3a, 5), GP, "FEATURE_CONTROL: locked means #GP on writing");
+    expect_equal(try_rdmsr(0x49, &value), GP, "PRED_CMD cannot be read");
+    expect_equal(try_wrmsr(0x49, 1), NONE, "PRED_CMD: a barrier");
+    refuses(0x48, BIT(40), "SPEC_CTRL: reserved bits raise #GP");
+    refuses(0xfe, 0, "MTRRCAP is read-only");
+    keeps(0x2ff, 0xc06, "MTRR_DEF_TYPE");
 }
 
 static void sweep(void)
@@ -154,6 +150,7 @@ int main(void)
     known();
     reserved();
     unknown();
+    fixed();
     sweep();
     x2apic();
     return 0;

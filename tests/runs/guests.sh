@@ -1,0 +1,201 @@
+#!/bin/bash
+# Runs the test guests: records each, checks how it ended and what it printed, replays it
+# and expects the same. Under both clock policies, and with noise from several seeds.
+# One line a test; what a failing one printed follows it. A guest's expectations are in the
+# comment at its top:
+#   @ends: debug-exit CODE | power-off | reset | triple-fault | dead-halt | unemulated |
+#          guest-timeout               how the recording ends (debug-exit 0 if not given)
+#   @options: ...     more options of `hindvisor record`; one run for each such line
+#   @input: text      typed on the console, \n for Enter
+#   @message: text    must be on stderr
+#   @absent: text     must not be on the console
+#   @row: N held      the row of features.md that it proves; N refused: its violation is caught
+set -u
+here=$(cd "$(dirname "$0")/../.." && pwd)
+hindvisor=${HINDVISOR:-$here/build/hindvisor}
+guests=$here/build/guests
+seeds=1 clocks="count host" jobs=2 keep="" rows=no refusals=yes names=()
+
+usage() {
+    echo "usage: tests/runs/guests.sh [--seeds N] [--clock count|host] [--jobs N] [--keep DIR] [--rows] [NAME...]"
+    exit "$1"
+}
+while [ $# -gt 0 ]; do
+    case $1 in
+    --seeds) seeds=$2; shift ;;
+    --clock) clocks=$2; shift ;;
+    --jobs) jobs=$2; shift ;;
+    --keep) keep=$2; shift ;;
+    --rows) rows=yes ;;
+    -h | --help) usage 0 ;;
+    -*) usage 2 ;;
+    *) names+=("$1"); refusals=no ;;
+    esac
+    shift
+done
+
+tags() { # NAME TAG: the values of that tag, one a line
+    sed -n "/\*\//q; s/^ \* @$2: \{0,1\}//p" "$here/tests/guests/$1.c"
+}
+
+end_text() { # of the recording's last line, by the guest's @ends
+    case $1 in
+    "debug-exit "*) echo "the guest wrote its exit code to the debug-exit port: ${1#* }" ;;
+    power-off) echo "the guest powered off" ;;
+    reset) echo "the guest asked for a reset" ;;
+    triple-fault) echo "the guest triple-faulted" ;;
+    dead-halt) echo "the guest halted with interrupts off" ;;
+    unemulated) echo "an instruction on device memory cannot be emulated" ;;
+    guest-timeout) echo "the limit on guest time was reached" ;;
+    *) echo "unknown @ends: $1" ;;
+    esac
+}
+
+check_record() { # NAME DIR: prints what is wrong
+    local name=$1 dir=$2 ends want text
+    ends=$(tags "$name" ends)
+    ends=${ends:-debug-exit 0}
+    want=$(end_text "$ends")
+    grep -aqF "recorded: $want" "$dir/record.err" || echo "it should end so: $want"
+    grep -aq '^FAIL' "$dir/console" && echo "the guest reports failures"
+    if [ "$ends" = "debug-exit 0" ]; then
+        grep -aqE '[0-9]+ passed, 0 failed' "$dir/console" || echo "the guest did not finish"
+    fi
+    while IFS= read -r text; do
+        grep -aqiF -- "$text" "$dir/record.err" || echo "stderr lacks: $text"
+    done < <(tags "$name" message)
+    while IFS= read -r text; do
+        grep -aqF -- "$text" "$dir/console" && echo "the console must not show: $text"
+    done < <(tags "$name" absent)
+}
+
+check_replay() { # DIR STATUS: prints what is wrong
+    [ "$2" = 0 ] || echo "the replay's exit status is $2"
+    cmp -s "$1/console" "$1/replayed" || echo "the replay's console differs"
+}
+
+run_one() { # NAME CLOCK NOISE OPTIONS
+    local name=$1 clock=$2 noise=$3 options=$4 label dir wrong status arguments=()
+    label="guest:$name:$clock:noise=$noise${options:+:$options}"
+    dir=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
+    [ "$noise" = none ] || arguments+=(--noise "$noise")
+    # shellcheck disable=SC2086 # options are words
+    printf '%b' "$(tags "$name" input)" | timeout -k 5 120 "$hindvisor" record \
+        --kernel "$guests/$name.elf" --clock "$clock" "${arguments[@]}" $options -o "$dir/trace" \
+        >"$dir/console" 2>"$dir/record.err"
+    wrong=$(check_record "$name" "$dir")
+    if [ -d "$dir/trace" ]; then
+        timeout -k 5 120 "$hindvisor" replay "$dir/trace" \
+            >"$dir/replayed" 2>"$dir/replay.err" </dev/null
+        status=$?
+        wrong+=${wrong:+$'\n'}$(check_replay "$dir" $status)
+    else
+        wrong+=$'\n'"there is no trace"
+    fi
+    verdict "$label" "$wrong" "$dir"
+}
+
+verdict() { # LABEL WRONG DIR
+    if [ -z "${2//$'\n'/}" ]; then
+        echo "ok $1"
+        [ -n "$keep" ] || rm -rf "$3"
+        return
+    fi
+    {
+        echo "FAIL $1"
+        sed '/^$/d; s/^/    /' <<<"$2"
+        for file in console record.err replay.err; do
+            [ -s "$3/$file" ] || continue
+            echo "    --- $file"
+            grep -av '^ok ' "$3/$file" | tail -40 | cut -c1-200 | sed 's/^/    /'
+        done
+        [ -n "$keep" ] && echo "    kept in $3" || rm -rf "$3"
+    } 2>/dev/null
+}
+
+# --- what is refused before or instead of a run --------------------------------------
+
+refused() { # LABEL TEXT COMMAND...: stderr must say TEXT, and the status must not be 0
+    local label=$1 text=$2 dir wrong="" status
+    shift 2
+    dir=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
+    (cd "$dir" && timeout -k 5 60 "$@" -o "$dir/trace") >"$dir/console" 2>"$dir/record.err" </dev/null
+    status=$?
+    [ $status = 2 ] || wrong="the exit status is $status, not 2"$'\n'
+    grep -aqF -- "$text" "$dir/record.err" || wrong+="stderr lacks: $text"
+    verdict "$label" "$wrong" "$dir"
+}
+
+on_model() { # MODEL TEXT: the image on a Bochs CPU that lacks something
+    local tools
+    tools=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
+    cat >"$tools/bochs" <<EOF
+#!/bin/bash
+for argument; do [ -f "\$argument" ] && sed -i 's/model=[a-z0-9_]*/model=$1/' "\$argument"; done
+exec $(command -v bochs) "\$@"
+EOF
+    chmod +x "$tools/bochs"
+    refused "row 1 refused: Bochs model $1" "$2" env "PATH=$tools:$PATH" \
+        "$hindvisor" record --kernel "$guests/power_off.elf"
+    rm -rf "$tools"
+}
+
+sabotaged() { # KIND TEXT ROW: one rule broken on purpose at exit 5 (vmx/sabotage.h)
+    refused "row $3 refused: sabotage $1" "$2" env "HINDVISOR_SABOTAGE=$(($1 | 5 << 8))" \
+        "$hindvisor" record --kernel "$guests/power_off.elf"
+}
+
+all_refusals() {
+    on_model athlon64_venice "VMX"
+    on_model core2_penryn_t9600 "extended page tables (EPT)"
+    on_model corei5_lynnfield_750 "unrestricted guest"
+    sabotaged 1 "invalid guest state" 2
+    sabotaged 2 "VM entry with invalid control field" 3
+    sabotaged 3 "a VM exit has no handler" 2
+    sabotaged 4 "EPT" 12
+}
+
+# --- all of them --------------------------------------------------------------------------
+
+list_tests() { # lines: NAME|CLOCK|NOISE|OPTIONS
+    local name clock noise options
+    for name in "${names[@]}"; do
+        options=$(tags "$name" options)
+        while IFS= read -r options; do
+            for clock in $clocks; do
+                for noise in none $(seq 1 "$seeds"); do
+                    echo "$name|$clock|$noise|$options"
+                done
+            done
+        done <<<"$options"
+    done
+}
+
+show_rows() {
+    local name row
+    for name in "${names[@]}"; do
+        tags "$name" row | while read -r row; do echo "$row|$name"; done
+    done | sort -n | awk -F'|' '{a[$1] = a[$1] " " $2} !seen[$1]++ {order[++n] = $1}
+        END {for (i = 1; i <= n; i++) print "row " order[i] ":" a[order[i]]}'
+}
+
+[ ${#names[@]} -gt 0 ] || for file in "$here"/tests/guests/*.c; do names+=("$(basename "$file" .c)"); done
+for name in "${names[@]}"; do
+    [ -f "$here/tests/guests/$name.c" ] || { echo "guests.sh: no such guest: $name" >&2; exit 2; }
+done
+[ $rows = no ] || { show_rows; exit 0; }
+[ -z "$keep" ] || mkdir -p "$keep"
+[ -x "$hindvisor" ] || { echo "guests.sh: $hindvisor is missing: run make" >&2; exit 2; }
+
+results=$(mktemp /var/tmp/guests-XXXXXX)
+trap 'rm -f "$results"' EXIT
+export -f run_one tags end_text check_record check_replay verdict
+export here hindvisor guests keep
+list_tests | tr '\n' '\0' | xargs -0 -P "$jobs" -I@ bash -c \
+    'IFS="|" read -r name clock noise options <<<"$1"; output=$(run_one "$name" "$clock" "$noise" "$options"); printf "%s\n" "$output"' \
+    bash @ | tee -a "$results"
+[ $refusals = no ] || all_refusals | tee -a "$results"
+
+failed=$(grep -ac '^FAIL ' "$results")
+echo "$(grep -ac '^ok ' "$results") passed, $failed failed"
+[ "$failed" = 0 ]
