@@ -1,0 +1,3 @@
+#!/bin/sh
+# The house rules that a script can check: see .ci/layout.
+exec "$(dirname "$0")/../../.ci/layout" --report
