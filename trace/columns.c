@@ -98,8 +98,8 @@ static inline void guess_latency(const struct rows *rows, const u64 *v, size_t i
 static inline void guess_tsc(const struct rows *rows, const u64 *v, size_t i, struct guess *g)
 {
     const u64 *count = rows->by_coding[CODING_COUNT];
-    u64 base = back(v, i, 1) + back(rows->by_coding[CODING_LATENCY], i, 1) + count[i] -
-               back(count, i, 1);
+    u64 base =
+        back(v, i, 1) + back(rows->by_coding[CODING_LATENCY], i, 1) + count[i] - back(count, i, 1);
     g[0] = (struct guess){base, mix(rows->place[i], back(rows->place, i, 1))};
     g[1] = (struct guess){base, rows->what[i]};
     g[2] = (struct guess){base, 0};
@@ -182,8 +182,8 @@ static inline u8 put_literal(struct piece *literals, u64 last, u64 other)
 /* --- columns ---------------------------------------------------------------- */
 
 #define CODER(name, guesses)                                                                       \
-    static void encode_##name(struct guess_tables *tables, const struct rows *rows,                \
-                              const u64 *v, struct piece *symbols, struct piece *literals)         \
+    static void encode_##name(struct guess_tables *tables, const struct rows *rows, const u64 *v,  \
+                              struct piece *symbols, struct piece *literals)                       \
     {                                                                                              \
         u32 shift = tables_clear(tables, guesses, rows->count);                                    \
         for (size_t i = 0; i < rows->count; i++) {                                                 \

@@ -52,8 +52,8 @@ static bool expand(struct codec *codec, const struct column_entry *entry, const 
         memcpy(to, stored, entry->length);
         return true;
     case MODE_ZSTD:
-        return ZSTD_decompressDCtx(codec->decompressor, to, entry->length, stored,
-                                   entry->stored) == entry->length;
+        return ZSTD_decompressDCtx(codec->decompressor, to, entry->length, stored, entry->stored) ==
+               entry->length;
     default:
         return false;
     }
@@ -206,15 +206,15 @@ static void fill_kind(const struct rows *rows, u32 kind, union record *records, 
 {
     u32 column = 0;
     switch (kind) {
-#define F(type, name, render, coding)                                                              \
-    for (size_t i = 0; i < rows->count; i++)                                                       \
-        ((self *)&records[places[i]])->name = (type)rows->field[column][i];                        \
+#define F(type, name, render, coding)                                       \
+    for (size_t i = 0; i < rows->count; i++)                                \
+        ((self *)&records[places[i]])->name = (type)rows->field[column][i]; \
     column++;
-#define R(number, name, NAME, stream, FIELDS)                                                      \
-    case number: {                                                                                 \
-        typedef struct name##_record self;                                                         \
-        FIELDS(F)                                                                                  \
-        break;                                                                                     \
+#define R(number, name, NAME, stream, FIELDS) \
+    case number: {                            \
+        typedef struct name##_record self;    \
+        FIELDS(F)                             \
+        break;                                \
     }
         RECORDS(R)
 #undef R

@@ -41,11 +41,11 @@ static void add_row(struct rows *rows, u32 kind, const void *record)
     u32 column = 0;
     switch (kind) {
 #define F(type, name, render, coding) rows->field[column++][row] = from->name;
-#define R(number, name, NAME, stream, FIELDS)                                                      \
-    case number: {                                                                                 \
-        const struct name##_record *from = record;                                                 \
-        FIELDS(F)                                                                                  \
-        break;                                                                                     \
+#define R(number, name, NAME, stream, FIELDS)      \
+    case number: {                                 \
+        const struct name##_record *from = record; \
+        FIELDS(F)                                  \
+        break;                                     \
     }
         RECORDS(R)
 #undef R
@@ -101,9 +101,9 @@ static size_t append_zstd(struct codec *codec, struct piece piece)
     struct buffer *data = &codec->data;
     if (piece.length < 16 || !buffer_reserve(data, ZSTD_compressBound(piece.length)))
         return 0;
-    size_t stored = ZSTD_compressCCtx(codec->compressor, data->data + data->length,
-                                      data->capacity - data->length, piece.data, piece.length,
-                                      PIECE_LEVEL);
+    size_t stored =
+        ZSTD_compressCCtx(codec->compressor, data->data + data->length,
+                          data->capacity - data->length, piece.data, piece.length, PIECE_LEVEL);
     if (ZSTD_isError(stored) || stored >= piece.length)
         return 0;
     data->length += stored;

@@ -30,7 +30,7 @@ struct failure file_read(const char *path, void *to, size_t size, size_t *length
     if (descriptor < 0)
         return fail_errno("%.300s: cannot open it", path);
     ssize_t got = 1;
-    for (*length = 0; got > 0 && *length < size; *length += got > 0 ? (size_t)got : 0)
+    for (*length = 0; got > 0 && *length<size; *length += got> 0 ? (size_t)got : 0)
         got = read_some(descriptor, (u8 *)to + *length, size - *length);
     struct failure failure = got < 0 ? fail_errno("%.300s: cannot read it", path) : NO_FAILURE;
     close(descriptor);

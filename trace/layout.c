@@ -6,20 +6,20 @@
 const struct kind_layout *kind_layout(u32 kind)
 {
     switch (kind) {
-#define F(type, field, render, coding)                                                             \
+#define F(type, field, render, coding) \
     {#field, offsetof(self, field), sizeof(type), RENDER_##render, CODING_##coding},
 #define ONE(type, field, render, coding) +1
-#define R(number, record, NAME, stream_, FIELDS)                                                   \
-    case number: {                                                                                 \
-        typedef struct record##_record self;                                                       \
-        static const struct kind_layout layout = {                                                 \
-            .name = #record,                                                                       \
-            .stream = STREAM_##stream_,                                                            \
-            .field_count = 0 FIELDS(ONE),                                                          \
-            .size = sizeof(self),                                                                  \
-            .fields = {FIELDS(F)},                                                                 \
-        };                                                                                         \
-        return &layout;                                                                            \
+#define R(number, record, NAME, stream_, FIELDS)   \
+    case number: {                                 \
+        typedef struct record##_record self;       \
+        static const struct kind_layout layout = { \
+            .name = #record,                       \
+            .stream = STREAM_##stream_,            \
+            .field_count = 0 FIELDS(ONE),          \
+            .size = sizeof(self),                  \
+            .fields = {FIELDS(F)},                 \
+        };                                         \
+        return &layout;                            \
     }
         RECORDS(R)
 #undef R

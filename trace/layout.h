@@ -10,17 +10,17 @@
 
 /* How the block codec predicts a column. Numbers are part of the format; columns of a kind are
  * coded in the order of these numbers, then in the order of the schema. See trace/columns.c. */
-#define CODINGS(C)                                                                                 \
-    C(0, PLAIN)                                                                                    \
-    C(1, DELTA)                                                                                    \
-    C(2, PATH)                                                                                     \
-    C(3, PLACE)                                                                                    \
-    C(4, COUNT)                                                                                    \
-    C(5, VALUE)                                                                                    \
-    C(6, LATENCY)                                                                                  \
-    C(7, TSC)                                                                                      \
-    C(8, AT_RIP)                                                                                   \
-    C(9, AT_COUNT)                                                                                 \
+#define CODINGS(C) \
+    C(0, PLAIN)    \
+    C(1, DELTA)    \
+    C(2, PATH)     \
+    C(3, PLACE)    \
+    C(4, COUNT)    \
+    C(5, VALUE)    \
+    C(6, LATENCY)  \
+    C(7, TSC)      \
+    C(8, AT_RIP)   \
+    C(9, AT_COUNT) \
     C(10, AT_VALUE)
 
 #define C(number, name) CODING_##name = number,

@@ -40,13 +40,28 @@ struct key {
 
 #define AT(member) offsetof(struct manifest, member)
 #define WIDTH(member) sizeof(((struct manifest *)0)->member)
-#define KEY_TEXT(name, member) {name, TEXT, 0, WIDTH(member), AT(member), NULL}
-#define KEY_NUMBER(name, member) {name, NUMBER, WIDTH(member), 0, AT(member), NULL}
-#define KEY_HEX(name, member) {name, HEX, WIDTH(member), 0, AT(member), NULL}
-#define KEY_WHEN(name, member) {name, WHEN, WIDTH(member), 0, AT(member), NULL}
-#define KEY_CHOICE(name, member, list) {name, CHOICE, WIDTH(member), 0, AT(member), list}
-#define KEY_STREAM(name, s)                                                                        \
-    KEY_NUMBER(name "-records", records[s]), KEY_NUMBER(name "-blocks", blocks[s]),                \
+#define KEY_TEXT(name, member)                         \
+    {                                                  \
+        name, TEXT, 0, WIDTH(member), AT(member), NULL \
+    }
+#define KEY_NUMBER(name, member)                         \
+    {                                                    \
+        name, NUMBER, WIDTH(member), 0, AT(member), NULL \
+    }
+#define KEY_HEX(name, member)                         \
+    {                                                 \
+        name, HEX, WIDTH(member), 0, AT(member), NULL \
+    }
+#define KEY_WHEN(name, member)                         \
+    {                                                  \
+        name, WHEN, WIDTH(member), 0, AT(member), NULL \
+    }
+#define KEY_CHOICE(name, member, list)                   \
+    {                                                    \
+        name, CHOICE, WIDTH(member), 0, AT(member), list \
+    }
+#define KEY_STREAM(name, s)                                                         \
+    KEY_NUMBER(name "-records", records[s]), KEY_NUMBER(name "-blocks", blocks[s]), \
         KEY_NUMBER(name "-bytes", bytes[s])
 
 static const struct key keys[] = {
@@ -225,8 +240,7 @@ static bool parse_text(const char *from, char *to, size_t size)
 static bool parse_value(struct manifest *manifest, const struct key *key, const char *text)
 {
     u64 value = 0;
-    bool good = key->type == TEXT
-                    ? parse_text(text, (char *)manifest + key->offset, key->size)
+    bool good = key->type == TEXT     ? parse_text(text, (char *)manifest + key->offset, key->size)
                 : key->type == WHEN   ? parse_when(text, &value)
                 : key->type == CHOICE ? parse_choice(text, key->choices, &value)
                                       : parse_number(text, 0, &value);

@@ -58,12 +58,12 @@ const char *name_arrival(u32 what, char buffer[NAME_MAX_LENGTH])
 const char *name_interruption(u32 info, char buffer[NAME_MAX_LENGTH])
 {
     static const char *const types[8] = {
-        "external interrupt",  "reserved type",      "NMI",
+        "external interrupt", "reserved type",      "NMI",
         "hardware exception", "software interrupt", "privileged software exception",
-        "software exception",  "other event",
+        "software exception", "other event",
     };
     static const char *const exceptions[32] = {
-        "#DE", "#DB", NULL,  "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS",
+        "#DE", "#DB", NULL,  "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL,  "#TS",
         "#NP", "#SS", "#GP", "#PF", NULL,  "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
     };
     u32 vector = info & 0xff, type = info >> 8 & 7;

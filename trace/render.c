@@ -129,8 +129,7 @@ void render_csv(FILE *out, const struct rendered *item)
         int field = field_by_name(layout, names[i]);
         fputc(',', out);
         if (field >= 0)
-            csv_value(out, &layout->fields[field],
-                      field_get(&layout->fields[field], item->record));
+            csv_value(out, &layout->fields[field], field_get(&layout->fields[field], item->record));
     }
     fputc('\n', out);
 }

@@ -22,9 +22,9 @@ struct repair {
     const char *path;
     struct manifest manifest; /* as found */
     struct stream_file files[STREAM_COUNT];
-    u32 chunks; /* whole in both streams */
+    u32 chunks;                    /* whole in both streams */
     u64 known_chunks, known_exits; /* that existed at least */
-    struct trace_writer *writer; /* collects totals; writes unless dry */
+    struct trace_writer *writer;   /* collects totals; writes unless dry */
     bool dry;
     struct repair_result *result;
 };

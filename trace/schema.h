@@ -26,80 +26,80 @@
  * guest wrote or was given. `tsc_exit`, `tsc_entry`: host TSC first thing at the
  * exit and last thing at the entry that follows. `check`: the low byte of the
  * running register hash (struct position). */
-#define EXIT_FIELDS(F)                                                                             \
-    F(u16, reason, REASON, PLACE)                                                                  \
-    F(u8, check, HEX, PLAIN)                                                                       \
-    F(u8, flags, HEX, PLACE)                                                                       \
-    F(u64, count, DEC, COUNT)                                                                      \
-    F(u64, rip, HEX, PATH)                                                                    \
-    F(u64, qualification, HEX, PLACE)                                                          \
-    F(u64, address, HEX, PLACE)                                                                \
-    F(u64, value, HEX, VALUE)                                                                  \
-    F(u64, tsc_exit, DEC, TSC)                                                                   \
+#define EXIT_FIELDS(F)                \
+    F(u16, reason, REASON, PLACE)     \
+    F(u8, check, HEX, PLAIN)          \
+    F(u8, flags, HEX, PLACE)          \
+    F(u64, count, DEC, COUNT)         \
+    F(u64, rip, HEX, PATH)            \
+    F(u64, qualification, HEX, PLACE) \
+    F(u64, address, HEX, PLACE)       \
+    F(u64, value, HEX, VALUE)         \
+    F(u64, tsc_exit, DEC, TSC)        \
     F(u64, tsc_entry, DEC, LATENCY)
 
 /* An event delivered by the VM entry after exit number `exit` (SDM 25.8.3: `info`
  * is the VM-entry interruption-information field). */
-#define INJECTION_FIELDS(F)                                                                        \
-    F(u32, info, INTERRUPTION, DELTA)                                                              \
-    F(u64, error, HEX, DELTA)                                                                      \
-    F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, count, DEC, AT_COUNT)                                                                      \
+#define INJECTION_FIELDS(F)           \
+    F(u32, info, INTERRUPTION, DELTA) \
+    F(u64, error, HEX, DELTA)         \
+    F(u64, exit, DEC, DELTA)          \
+    F(u64, count, DEC, AT_COUNT)      \
     F(u64, rip, HEX, AT_RIP)
 
 /* A device timer was programmed: it goes off at guest time `deadline` (ns). */
-#define TIMER_FIELDS(F)                                                                            \
-    F(u64, exit, DEC, DELTA)                                                                       \
+#define TIMER_FIELDS(F)      \
+    F(u64, exit, DEC, DELTA) \
     F(u64, deadline, DEC, AT_VALUE)
 
 /* The host's clock was read while exit `exit` was handled: guest ns. */
-#define CLOCK_FIELDS(F)                                                                            \
-    F(u64, exit, DEC, DELTA)                                                                       \
+#define CLOCK_FIELDS(F)      \
+    F(u64, exit, DEC, DELTA) \
     F(u64, value, DEC, DELTA)
 
 /* The world stopped the vCPU at this position. */
-#define STOP_FIELDS(F)                                                                             \
-    F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, DELTA)                                                                        \
-    F(u64, rcx, HEX, DELTA)                                                                        \
+#define STOP_FIELDS(F)        \
+    F(u64, exit, DEC, DELTA)  \
+    F(u64, count, DEC, DELTA) \
+    F(u64, rip, HEX, DELTA)   \
+    F(u64, rcx, HEX, DELTA)   \
     F(u64, check, HEX, PLAIN)
 
 /* Something arrived at this position (enum arrival_kind in core/gate.h). */
-#define ARRIVAL_FIELDS(F)                                                                          \
-    F(u16, what, ARRIVAL, DELTA)                                                                   \
-    F(u64, value, HEX, DELTA)                                                                      \
-    F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, rip, HEX, DELTA)                                                                        \
-    F(u64, rcx, HEX, DELTA)                                                                        \
+#define ARRIVAL_FIELDS(F)        \
+    F(u16, what, ARRIVAL, DELTA) \
+    F(u64, value, HEX, DELTA)    \
+    F(u64, exit, DEC, DELTA)     \
+    F(u64, count, DEC, DELTA)    \
+    F(u64, rip, HEX, DELTA)      \
+    F(u64, rcx, HEX, DELTA)      \
     F(u64, check, HEX, PLAIN)
 
 /* Hashes of the whole state at the end of a block, at exit `exit` after its
  * handler has run. `inputs`: over every input consumed so far. */
-#define STATE_FIELDS(F)                                                                            \
-    F(u64, exit, DEC, DELTA)                                                                       \
-    F(u64, count, DEC, DELTA)                                                                      \
-    F(u64, cpu, HEX, PLAIN)                                                                        \
-    F(u64, memory, HEX, PLAIN)                                                                     \
-    F(u64, devices, HEX, PLAIN)                                                                    \
+#define STATE_FIELDS(F)         \
+    F(u64, exit, DEC, DELTA)    \
+    F(u64, count, DEC, DELTA)   \
+    F(u64, cpu, HEX, PLAIN)     \
+    F(u64, memory, HEX, PLAIN)  \
+    F(u64, devices, HEX, PLAIN) \
     F(u64, inputs, HEX, PLAIN)
 
 /* The run is over (enum end_reason in core/machine.h). Always the last record. */
-#define END_FIELDS(F)                                                                              \
-    F(u16, reason, END, PLAIN)                                                                     \
-    F(u64, detail, DEC, PLAIN)                                                                     \
-    F(u64, exit, DEC, DELTA)                                                                       \
+#define END_FIELDS(F)          \
+    F(u16, reason, END, PLAIN) \
+    F(u64, detail, DEC, PLAIN) \
+    F(u64, exit, DEC, DELTA)   \
     F(u64, count, DEC, DELTA)
 
-#define RECORDS(R)                                                                                 \
-    R(1, exit, EXIT, OBSERVATION, EXIT_FIELDS)                                                     \
-    R(2, injection, INJECTION, OBSERVATION, INJECTION_FIELDS)                                      \
-    R(3, timer, TIMER, OBSERVATION, TIMER_FIELDS)                                                  \
-    R(16, clock, CLOCK, INPUT, CLOCK_FIELDS)                                                       \
-    R(17, stop, STOP, INPUT, STOP_FIELDS)                                                          \
-    R(18, arrival, ARRIVAL, INPUT, ARRIVAL_FIELDS)                                                 \
-    R(19, state, STATE, INPUT, STATE_FIELDS)                                                       \
+#define RECORDS(R)                                            \
+    R(1, exit, EXIT, OBSERVATION, EXIT_FIELDS)                \
+    R(2, injection, INJECTION, OBSERVATION, INJECTION_FIELDS) \
+    R(3, timer, TIMER, OBSERVATION, TIMER_FIELDS)             \
+    R(16, clock, CLOCK, INPUT, CLOCK_FIELDS)                  \
+    R(17, stop, STOP, INPUT, STOP_FIELDS)                     \
+    R(18, arrival, ARRIVAL, INPUT, ARRIVAL_FIELDS)            \
+    R(19, state, STATE, INPUT, STATE_FIELDS)                  \
     R(20, end, END, INPUT, END_FIELDS)
 
 enum stream { STREAM_INPUT, STREAM_OBSERVATION, STREAM_COUNT };
@@ -109,10 +109,10 @@ enum record_kind { RECORDS(R) REC_KIND_LIMIT = 32 };
 #undef R
 
 #define F(type, name, render, coding) type name;
-#define R(number, name, NAME, stream, FIELDS)                                                      \
-    struct name##_record {                                                                         \
-        u16 kind;                                                                                  \
-        FIELDS(F)                                                                                  \
+#define R(number, name, NAME, stream, FIELDS) \
+    struct name##_record {                    \
+        u16 kind;                             \
+        FIELDS(F)                             \
     } __attribute__((aligned(8)));
 RECORDS(R)
 #undef R
@@ -130,8 +130,8 @@ union record {
 static inline u32 record_size(u32 kind)
 {
     switch (kind) {
-#define R(number, name, NAME, stream, FIELDS)                                                      \
-    case number:                                                                                   \
+#define R(number, name, NAME, stream, FIELDS) \
+    case number:                              \
         return sizeof(struct name##_record);
         RECORDS(R)
 #undef R

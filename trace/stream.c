@@ -218,9 +218,9 @@ struct failure stream_read(struct stream_file *file, struct codec *codec, size_t
     const struct index_entry *entry = &file->entries[block];
     struct block_header header;
     ATTEMPT(read_header(file, block, entry->offset, &header));
-    if (header.header_hash != entry->header_hash ||
-        header.stored != entry->size - sizeof(header) || header.first_exit != entry->first_exit ||
-        header.chunk != entry->chunk || header.records != entry->records)
+    if (header.header_hash != entry->header_hash || header.stored != entry->size - sizeof(header) ||
+        header.first_exit != entry->first_exit || header.chunk != entry->chunk ||
+        header.records != entry->records)
         return damaged(file, block, entry->offset, "it is not the block that the index names");
     ATTEMPT(read_payload(file, block, entry->offset, header.stored));
     const char *wrong = codec_decode(codec, &header, file->payload, records, count);

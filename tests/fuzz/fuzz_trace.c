@@ -21,7 +21,8 @@ static void parse_manifest(const u8 *data, size_t size)
         return;
     manifest_parse(&manifest, (const char *)data, size, "raw");
     memcpy(text, data, size);
-    int line = sprintf(text + size, "checksum: xxh64:%016llx\n", (unsigned long long)XXH64(text, size, 0));
+    int line =
+        sprintf(text + size, "checksum: xxh64:%016llx\n", (unsigned long long)XXH64(text, size, 0));
     manifest_parse(&manifest, text, size + (size_t)line, "sealed");
 }
 

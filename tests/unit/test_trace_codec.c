@@ -14,7 +14,8 @@ static u8 block[8 << 20];
 static size_t encode(struct codec *codec, enum stream stream, const u8 *raw, size_t length,
                      u64 first_exit, u64 exits)
 {
-    struct block_header header = {.stream = (u8)stream, .streams = 3, .first_exit = first_exit, .exits = exits};
+    struct block_header header = {
+        .stream = (u8)stream, .streams = 3, .first_exit = first_exit, .exits = exits};
     size_t size;
     codec_clear(codec);
     for (size_t at = 0; at < length;) {
@@ -48,7 +49,8 @@ static void compare(enum stream stream, const u8 *raw, size_t length, const unio
         u32 bytes = record_size(record->kind);
         if (kind_layout(record->kind)->stream == stream) {
             cr_assert_lt(i, count);
-            cr_assert(!memcmp(record, &records[i], bytes), "record %zu of kind %u", i, record->kind);
+            cr_assert(!memcmp(record, &records[i], bytes), "record %zu of kind %u", i,
+                      record->kind);
             i++;
         }
         at += bytes;
@@ -244,13 +246,15 @@ Test(trace_codec, hostile_lengths_are_refused)
 
 Test(trace_codec, impossible_headers_are_refused)
 {
-    struct block_header header = {.magic = BLOCK_MAGIC, .version = TRACE_FORMAT_VERSION,
-                                  .size = sizeof(header), .records = 1};
+    struct block_header header = {.magic = BLOCK_MAGIC,
+                                  .version = TRACE_FORMAT_VERSION,
+                                  .size = sizeof(header),
+                                  .records = 1};
     struct block_header changed;
-#define REFUSED(field, value)                                                                      \
-    changed = header;                                                                              \
-    changed.field = value;                                                                         \
-    seal(&changed);                                                                                \
+#define REFUSED(field, value) \
+    changed = header;         \
+    changed.field = value;    \
+    seal(&changed);           \
     cr_expect(block_header_check(&changed), #field);
     seal(&header);
     cr_assert_null(block_header_check(&header));

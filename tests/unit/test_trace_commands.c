@@ -36,7 +36,10 @@ static void make_trace(void)
     scratch_file("vmlinuz-1", "kernel", 6);
     cr_assert_eq(cli_new_trace(NULL, "/boot/vmlinuz-1", path).code, OK);
     cr_assert(strstr(path, "/hindvisor/vmlinuz-1-1"), "%s", path);
-    cr_assert_eq(trace_create(path, &manifest, scratch_path("vmlinuz-1"), NULL, TRACE_SYNC_NEVER, &writer).code, OK);
+    cr_assert_eq(
+        trace_create(path, &manifest, scratch_path("vmlinuz-1"), NULL, TRACE_SYNC_NEVER, &writer)
+            .code,
+        OK);
     sample_chunk(&s, 50, 3);
     sample_end(&s);
     cr_assert_eq(trace_append_chunk(writer, s.raw, s.used).code, OK);
@@ -53,7 +56,8 @@ Test(trace_commands, numbers_have_units)
     cr_expect(cli_parse_time("10", &value) && value == 10 * NANOSECONDS);
     cr_expect(cli_parse_time("250us", &value) && value == 250000);
     cr_expect(cli_parse_u64("18446744073709551615", &value) && value == UINT64_MAX);
-    static const char *const bad[] = {"", "-1", "+1", " 1", "1x", "0x", "18446744073709551616", "1 "};
+    static const char *const bad[] = {"",  "-1", "+1", " 1", "1x", "0x", "18446744073709551616",
+                                      "1 "};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         cr_expect_not(cli_parse_u64(bad[i], &value), "\"%s\"", bad[i]);
     cr_expect_not(cli_parse_size("18446744073709551615K", &value));
@@ -78,7 +82,8 @@ Test(trace_commands, traces_are_found_by_path_name_or_latest)
 Test(trace_commands, misuse_is_trouble)
 {
     char *unknown[] = {"info", "--wrong", NULL}, *lacking[] = {"dump", "--from", NULL};
-    char *two[] = {"info", "a", "b", NULL}, *none[] = {"repair", NULL}, *kind[] = {"dump", "-k", "x", NULL};
+    char *two[] = {"info", "a", "b", NULL}, *none[] = {"repair", NULL},
+         *kind[] = {"dump", "-k", "x", NULL};
     cr_expect_eq(cmd_info(2, unknown), CLI_TROUBLE);
     optind = 0;
     cr_expect_eq(cmd_dump(2, lacking), CLI_TROUBLE);
@@ -121,7 +126,8 @@ Test(trace_commands, numbers_have_names)
 
 static void expect_render(void (*render)(FILE *, const struct rendered *), const char *expected)
 {
-    struct injection_record injection = {.kind = REC_INJECTION, .info = 0x800000ec, .exit = 7, .count = 99, .rip = 0x10};
+    struct injection_record injection = {
+        .kind = REC_INJECTION, .info = 0x800000ec, .exit = 7, .count = 99, .rip = 0x10};
     union record record = {.injection = injection};
     struct rendered item = {&record, 7, STREAM_OBSERVATION};
     char *text;
@@ -135,9 +141,12 @@ static void expect_render(void (*render)(FILE *, const struct rendered *), const
 
 Test(trace_commands, a_record_renders_as_text_and_json)
 {
-    expect_render(render_text, "         7 injection external interrupt 0xec error=0x0 count=99 rip=0x10\n");
-    expect_render(render_json, "{\"kind\":\"injection\",\"stream\":\"observations\",\"exit\":7,\"info\":2147483884,"
-                               "\"info_name\":\"external interrupt 0xec\",\"error\":0,\"count\":99,\"rip\":16}\n");
+    expect_render(render_text,
+                  "         7 injection external interrupt 0xec error=0x0 count=99 rip=0x10\n");
+    expect_render(
+        render_json,
+        "{\"kind\":\"injection\",\"stream\":\"observations\",\"exit\":7,\"info\":2147483884,"
+        "\"info_name\":\"external interrupt 0xec\",\"error\":0,\"count\":99,\"rip\":16}\n");
 }
 
 Test(trace_commands, failures_carry_numbers_and_reasons)

@@ -92,7 +92,8 @@ static void compare_stream(struct trace *trace, enum stream stream, size_t lengt
         at += size;
         if (kind_layout(want->kind)->stream != stream)
             continue;
-        cr_assert_eq(trace_next(cursor, &record), TRACE_RECORD, "%s", trace_cursor_failure(cursor).text);
+        cr_assert_eq(trace_next(cursor, &record), TRACE_RECORD, "%s",
+                     trace_cursor_failure(cursor).text);
         cr_assert(!memcmp(want, &record, size));
         cr_assert_eq(trace_cursor_exit(cursor), record_exit(want, exits));
         exits += want->kind == REC_EXIT;
@@ -226,7 +227,8 @@ Test(trace_files, raw_export_is_chunks_on_sectors)
     trace_close(trace);
 }
 
-/* --- damage ------------------------------------------------------------------------------------ */
+/* --- damage ------------------------------------------------------------------------------------
+ */
 
 static const char *const file_names[] = {"trace/manifest", "trace/kernel", "trace/initrd",
                                          "trace/inputs", "trace/observations"};
@@ -260,7 +262,8 @@ Test(trace_files, any_changed_byte_is_reported_with_its_file, .timeout = 120)
             poke(file, i, data[i] ^ (u8)(1u << i % 8));
             struct failure failure = check();
             cr_assert_neq(failure.code, OK, "%s byte %zu", file_names[f], i);
-            cr_assert(strstr(failure.text, file_names[f]), "%s byte %zu: %s", file_names[f], i, failure.text);
+            cr_assert(strstr(failure.text, file_names[f]), "%s byte %zu: %s", file_names[f], i,
+                      failure.text);
             poke(file, i, data[i]);
         }
         close(file);
@@ -317,7 +320,8 @@ Test(trace_files, what_is_no_trace_is_told)
     cr_expect(strstr(empty.text, "no file `manifest`"), "%s", empty.text);
 }
 
-/* --- killed recordings -------------------------------------------------------------------------- */
+/* --- killed recordings --------------------------------------------------------------------------
+ */
 
 /* Whole chunks when both streams are cut to these lengths. */
 static u32 chunks_within(struct trace *whole, u64 inputs, u64 observations)
@@ -362,7 +366,8 @@ Test(trace_files, a_cut_recording_opens_and_repairs_to_its_last_whole_chunk, .ti
         cr_assert_leq(result.lost_chunks, CHUNKS);
         expect_chunks(chunks);
         struct trace *repaired = open_trace();
-        cr_assert_eq(trace_manifest(repaired)->finished, chunks == CHUNKS ? TRACE_FINISHED : TRACE_CUT);
+        cr_assert_eq(trace_manifest(repaired)->finished,
+                     chunks == CHUNKS ? TRACE_FINISHED : TRACE_CUT);
         trace_close(repaired);
         cr_assert_eq(trace_repair(scratch_path("trace"), false, &result).code, OK);
         cr_assert_not(result.needed);
@@ -417,10 +422,15 @@ Test(trace_files, repair_refuses_when_an_image_is_not_the_recorded_one)
 /* Puts the raw chunk on a made-up trace disk at sector *at. */
 static void put_on_disk(int disk, u64 *at, u32 sequence, const u8 *raw, size_t length)
 {
-    struct chunk_header header = {.magic = CHUNK_MAGIC, .kind = CHUNK_RECORDS, .sequence = sequence,
-                                  .length = (u32)length, .checksum = crc32c(~0u, raw, length)};
-    cr_assert_eq(pwrite(disk, raw, length, (off_t)(*at * SECTOR + sizeof(header))), (ssize_t)length);
-    cr_assert_eq(pwrite(disk, &header, sizeof(header), (off_t)(*at * SECTOR)), (ssize_t)sizeof(header));
+    struct chunk_header header = {.magic = CHUNK_MAGIC,
+                                  .kind = CHUNK_RECORDS,
+                                  .sequence = sequence,
+                                  .length = (u32)length,
+                                  .checksum = crc32c(~0u, raw, length)};
+    cr_assert_eq(pwrite(disk, raw, length, (off_t)(*at * SECTOR + sizeof(header))),
+                 (ssize_t)length);
+    cr_assert_eq(pwrite(disk, &header, sizeof(header), (off_t)(*at * SECTOR)),
+                 (ssize_t)sizeof(header));
     *at += align_up(sizeof(header) + length, SECTOR) / SECTOR;
 }
 
@@ -460,7 +470,8 @@ Test(trace_files, repair_recovers_chunks_from_the_trace_disk)
     cr_expect_neq(access(scratch_path("trace/disk"), F_OK), 0);
 }
 
-/* --- no room -------------------------------------------------------------------------------------- */
+/* --- no room
+ * -------------------------------------------------------------------------------------- */
 
 Test(trace_files, a_file_size_limit_stops_the_writer_and_keeps_the_trace)
 {

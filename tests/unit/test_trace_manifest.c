@@ -9,12 +9,30 @@
 static struct manifest filled(void)
 {
     struct manifest m = {
-        .version = TRACE_FORMAT_VERSION, .cpu_model = 1, .clock = 1, .memory_size = 256u << 20,
-        .epoch = 946684800, .noise = true, .noise_seed = 0xffffffffffffull, .timeout_ns = NEVER,
-        .exception_bitmap = 0x4000, .page_fault_mask = 1, .sabotage = 3, .tsc_hz = 100000000,
-        .created = 1700000000, .finished = TRACE_CUT, .end_reason = 6, .end_detail = 9, .exits = 12,
-        .count = 99, .guest_ns = 100, .injections = 4, .chunks = 2, .records = {1, 2},
-        .blocks = {3, 4}, .bytes = {5, 6},
+        .version = TRACE_FORMAT_VERSION,
+        .cpu_model = 1,
+        .clock = 1,
+        .memory_size = 256u << 20,
+        .epoch = 946684800,
+        .noise = true,
+        .noise_seed = 0xffffffffffffull,
+        .timeout_ns = NEVER,
+        .exception_bitmap = 0x4000,
+        .page_fault_mask = 1,
+        .sabotage = 3,
+        .tsc_hz = 100000000,
+        .created = 1700000000,
+        .finished = TRACE_CUT,
+        .end_reason = 6,
+        .end_detail = 9,
+        .exits = 12,
+        .count = 99,
+        .guest_ns = 100,
+        .injections = 4,
+        .chunks = 2,
+        .records = {1, 2},
+        .blocks = {3, 4},
+        .bytes = {5, 6},
     };
     strcpy(m.count_kind, "ticks");
     strcpy(m.kernel_format, "linux");
@@ -72,7 +90,8 @@ static struct failure parse_edited(const char *from, const char *to)
     *strstr(text, "checksum: ") = 0;
     char *at = strstr(text, from);
     cr_assert(at);
-    int length = snprintf(edited, sizeof(edited), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    int length =
+        snprintf(edited, sizeof(edited), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
     length += sprintf(edited + length, "checksum: xxh64:%016llx\n",
                       (unsigned long long)XXH64(edited, (size_t)length, 0));
     return manifest_parse(&m, edited, (size_t)length, "here");

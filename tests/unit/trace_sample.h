@@ -40,9 +40,9 @@ static inline void sample_put(struct sample *s, const void *record, size_t size)
 }
 
 /* Padding would differ between a record and its copy; every record starts as zeros. */
-#define SAMPLE_RECORD(name, number)                                                                \
-    struct name##_record name;                                                                     \
-    memset(&name, 0, sizeof(name));                                                                \
+#define SAMPLE_RECORD(name, number) \
+    struct name##_record name;      \
+    memset(&name, 0, sizeof(name)); \
     name.kind = number
 
 static inline void sample_injection(struct sample *s, u64 rip)
@@ -71,9 +71,12 @@ static inline void sample_exit(struct sample *s)
         u16 latency;
         u64 rip, qualification, address;
     } places[] = {
-        {30, 812, 0xffffffff81580123, 0x3fd0008, 0}, {30, 700, 0xffffffff81580180, 0x3f80000, 0},
-        {16, 260, 0xffffffff81001234, 0, 0},         {48, 900, 0xffffffff8106789a, 0x182, 0xfee000b0},
-        {32, 600, 0xffffffff81068888, 0, 0x6e0},     {12, 300, 0xffffffff81a00001, 0, 0},
+        {30, 812, 0xffffffff81580123, 0x3fd0008, 0},
+        {30, 700, 0xffffffff81580180, 0x3f80000, 0},
+        {16, 260, 0xffffffff81001234, 0, 0},
+        {48, 900, 0xffffffff8106789a, 0x182, 0xfee000b0},
+        {32, 600, 0xffffffff81068888, 0, 0x6e0},
+        {12, 300, 0xffffffff81a00001, 0, 0},
     };
     u64 random = sample_random(s);
     u32 place = s->state == 0 ? 1 : (u32)(random % 16 < 9 ? 0 : random % 5 + 1);

@@ -152,17 +152,22 @@ bool cli_parse_u64(const char *text, u64 *value)
 
 bool cli_parse_size(const char *text, u64 *value)
 {
-    static const struct unit sizes[] = {{"", 1},         {"K", 1ull << 10},   {"M", 1ull << 20},
-                                        {"G", 1ull << 30}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20},
-                                        {"GiB", 1ull << 30}, {NULL, 0}};
+    static const struct unit sizes[] = {{"", 1},
+                                        {"K", 1ull << 10},
+                                        {"M", 1ull << 20},
+                                        {"G", 1ull << 30},
+                                        {"KiB", 1ull << 10},
+                                        {"MiB", 1ull << 20},
+                                        {"GiB", 1ull << 30},
+                                        {NULL, 0}};
     return parse_with_unit(text, sizes, value);
 }
 
 bool cli_parse_time(const char *text, u64 *value)
 {
     static const struct unit times[] = {
-        {"", NANOSECONDS}, {"ns", 1},         {"us", 1000},
-        {"ms", 1000000},   {"s", NANOSECONDS}, {"m", 60 * NANOSECONDS},
+        {"", NANOSECONDS},         {"ns", 1},          {"us", 1000},
+        {"ms", 1000000},           {"s", NANOSECONDS}, {"m", 60 * NANOSECONDS},
         {"h", 3600 * NANOSECONDS}, {NULL, 0},
     };
     return parse_with_unit(text, times, value);

@@ -19,8 +19,9 @@ static const struct cli_option options[] = {
     {'s', "stream", "STREAM", "inputs, observations or all (default)"},
     {OPTION_FROM, "from", "EXIT", "begin at this exit number"},
     {OPTION_TO, "to", "EXIT", "stop after this exit number"},
-    {'k', "kind", "KIND", "only records of this kind: exit, injection, timer, clock,\n"
-                          "stop, arrival, state or end"},
+    {'k', "kind", "KIND",
+     "only records of this kind: exit, injection, timer, clock,\n"
+     "stop, arrival, state or end"},
     {0},
 };
 

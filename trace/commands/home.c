@@ -47,8 +47,9 @@ struct failure cli_resolve_trace(const char *argument, char path[CLI_PATH])
     if (exists(path))
         return NO_FAILURE;
     if (!argument)
-        return fail(BAD_INPUT, "no trace named and %.200s does not exist; make a trace with "
-                               "`hindvisor record`, or name one",
+        return fail(BAD_INPUT,
+                    "no trace named and %.200s does not exist; make a trace with "
+                    "`hindvisor record`, or name one",
                     path);
     return fail(BAD_INPUT, "%.200s: there is no such trace, neither here nor in %.200s", argument,
                 home);

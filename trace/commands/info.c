@@ -168,8 +168,7 @@ static void print_sizes(const struct facts *facts)
            facts->exits, facts->injections, facts->count);
     if (facts->manifest.guest_ns)
         printf(", %.3f s of guest time", (double)facts->manifest.guest_ns / 1e9);
-    printf("\n\n%-15s %10s %10s %12s %12s\n", "stream", "records", "blocks", "bytes",
-           "bytes/exit");
+    printf("\n\n%-15s %10s %10s %12s %12s\n", "stream", "records", "blocks", "bytes", "bytes/exit");
     for (u32 s = 0; s < STREAM_COUNT; s++)
         printf("%-15s %10" PRIu64 " %10" PRIu64 " %12" PRIu64 " %12.2f\n", stream_names[s],
                facts->totals[s].records, facts->totals[s].blocks, facts->totals[s].bytes,

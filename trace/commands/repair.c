@@ -46,8 +46,7 @@ static int print_result(const char *path, bool dry_run, const struct repair_resu
     printf("%s: %s %" PRIu64 " block(s), %" PRIu64 " exits, up to guest count %" PRIu64 "\n", path,
            dry_run ? "would keep" : "kept", result->chunks, result->exits, result->count);
     if (result->recovered)
-        printf("recovered from the trace disk: %" PRIu64 " block(s) of these\n",
-               result->recovered);
+        printf("recovered from the trace disk: %" PRIu64 " block(s) of these\n", result->recovered);
     print_lost(result);
     return result->lost_chunks || result->lost_bytes ? CLI_DIFFERENT : CLI_SAME;
 }
