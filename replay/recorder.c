@@ -3,7 +3,9 @@
 #include "core/mem.h"
 #include "replay/inputs.h"
 
-enum { POLL_INTERVAL = 1 << 17 };  /* guest count between looks at the console */
+/* Looks at the console are this far apart, in guest count or, while the guest idles and
+ * its count stands still, in exits. */
+enum { POLL_COUNT = 1 << 17, POLL_EXITS = 64 };
 enum { BLOCK_COUNT = 1 << 28 };    /* a block ends at the latest after this much guest count */
 enum { EXIT_PREEMPTION_TIMER = 52 };
 
@@ -27,6 +29,14 @@ static u64 record_clock(struct gate *gate, u64 exit)
     return record->value;
 }
 
+/* Under the count policy, the next count at which the gate has something to do. */
+static u64 quiet_until(const struct recorder *r)
+{
+    if (r->clock == CLOCK_HOST)
+        return 0;
+    return min_u64(min_u64(r->next_poll, r->world_stop), r->block_count + BLOCK_COUNT);
+}
+
 static u64 record_stop(struct gate *gate, u64 count, u64 deadline)
 {
     struct recorder *r = from_gate(gate);
@@ -37,6 +47,7 @@ static u64 record_stop(struct gate *gate, u64 count, u64 deadline)
         u64 ticks = deadline > now ? r->world->ops->ticks(r->world, deadline - now) : 0;
         r->world_stop = min_u64(r->world_stop, count + max_u64(ticks, 1));
     }
+    r->gate.quiet_until = quiet_until(r);
     return r->world_stop;
 }
 
@@ -81,11 +92,13 @@ static struct arrival record_arrive(struct gate *gate, const struct position *at
         r->deadline = r->world_stop = NEVER; /* once; the next stop() sets them anew */
         return time_arrival(r, at);
     }
-    if (at->count < r->next_poll)
+    if (at->count < r->next_poll && at->exit < r->next_poll_exit)
         return (struct arrival){ARRIVAL_NONE, 0};
     struct arrival arrival = look_outside(r, at, may_receive);
-    if (arrival.kind == ARRIVAL_NONE)
-        r->next_poll = at->count + POLL_INTERVAL;
+    if (arrival.kind == ARRIVAL_NONE) {
+        r->next_poll = at->count + POLL_COUNT;
+        r->next_poll_exit = at->exit + POLL_EXITS;
+    }
     return arrival;
 }
 
@@ -135,6 +148,8 @@ static bool record_exit_begins(struct gate *gate, const struct exit_record *exit
         r->block_done = false;
         r->open = NULL;
     }
+    if (at->exit >= r->next_poll_exit)
+        gate->quiet_until = 0;
     if (exit->reason == EXIT_PREEMPTION_TIMER && at->count >= r->world_stop)
         log_stop(r, at);
     return true;
@@ -146,6 +161,8 @@ static bool record_exit_ends(struct gate *gate, const struct exit_record *exit, 
     (void)at;
     r->open = log_append(r->log, REC_EXIT);
     *r->open = *exit;
+    if (log_full(r->log))
+        gate->quiet_until = 0;
     return true;
 }
 

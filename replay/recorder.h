@@ -17,7 +17,8 @@ struct recorder {
     u64 last_clock;       /* the clock as last told: it never goes back */
     u64 deadline;         /* the timer that the last stop() was about, guest ns */
     u64 world_stop;       /* the count at which the world wants the vCPU, or NEVER */
-    u64 next_poll;        /* count from which on the console is looked at */
+    u64 next_poll;        /* count from which on the console is looked at, */
+    u64 next_poll_exit;   /* ... and exit, whichever comes first */
     u64 block_count;      /* count at which the block being filled began */
     u32 inputs;           /* running CRC-32C of all inputs */
     bool block_done;      /* hand the block on once its last exit is complete */
