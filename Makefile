@@ -65,7 +65,7 @@ $(BUILD)/hindvisor: $(BUILD)/hosted/main.o $(BUILD)/hosted/hindvisor.a
 # --- the image ---------------------------------------------------------------
 # No SSE or x87 in it: the guest's registers of those kinds stay live in the CPU.
 FREESTANDING := -ffreestanding -nostdlib -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
-	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-tree-loop-distribute-patterns -flto
 
 $(BUILD)/image/%.o: %.c | packages
 	@mkdir -p $(@D)
@@ -84,7 +84,7 @@ $(BUILD)/image/%.o: %.S | packages
 # --- using it ------------------------------------------------------------------
 demo: ## record and replay the boot of Debian's cloud kernel
 	@.ci/packages demo
-	@$(MAKE) --no-print-directory $(BUILD)/hindvisor image
+	@$(MAKE) --no-print-directory -s $(BUILD)/hindvisor image
 	@tools/demo $(BUILD)
 
 install: $(BUILD)/hindvisor image ## copy the command and the image below PREFIX (/usr/local)
