@@ -65,6 +65,9 @@ bool stream_note(struct stream_file *, const struct block_header *, u64 offset);
 struct failure stream_create(struct stream_file *, const char *directory, const char *suffix,
                              enum stream);
 struct failure stream_finish(struct stream_file *);
+/* Back to an earlier end: what a failed write left goes, so that both streams agree. Keeps errno.
+ */
+void stream_cut_off(struct stream_file *, u64 end, size_t count);
 
 /* Chunks that are whole in both streams, from the first on; later blocks are forgotten. */
 u32 streams_trim(struct stream_file files[STREAM_COUNT]);

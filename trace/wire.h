@@ -60,6 +60,7 @@ enum mission_flags {
     MISSION_RAM_ZERO = 1u << 1, /* the carrier hands out zeroed RAM */
     MISSION_DISK = 1u << 2,     /* there is a trace disk */
     MISSION_NOISE = 1u << 3,    /* perturb the world by noise_seed */
+    MISSION_COUNT_EXITS = 1u << 5, /* kind of count `exits` instead of `ticks` (vmx/hardware/count.h) */
     MISSION_MODULE_DISK = 1u << 4, /* module addresses are byte offsets on the primary slave disk */
 };
 
@@ -101,10 +102,15 @@ enum {
     FRAME_MESSAGE = 'M',  /* text for the user: an error or a note */
     FRAME_CHUNK = 'C',    /* "C<sequence>": this output chunk is complete on the disk */
     FRAME_PROGRESS = 'P', /* "P<exits> <guest ns>" */
+    FRAME_TAKEN = 'K',    /* "K<n>": the guest has taken n typed bytes so far, sent for about each 64th */
     FRAME_BYE = 'B',      /* "B<status>": enum status; the image is done, the report is on the disk */
     COMMAND_QUIT = 'Q',   /* end the run now: END_STOPPED */
     COMMAND_TIMEOUT = 'T' /* end the run now: END_WALL_TIMEOUT */
 };
+
+/* Typed bytes that may be under way at most: the image always has room for them, so that a
+ * command behind them reaches it even when the guest never reads its console. */
+enum { INPUT_WINDOW = 192 };
 
 struct registers {
     u64 gpr[16]; /* in encoding order: rax rcx rdx rbx rsp rbp rsi rdi r8..r15 */

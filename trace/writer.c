@@ -85,20 +85,6 @@ static void fill_defaults(struct manifest *manifest)
     default_text(manifest->undefined_flags, sizeof(manifest->undefined_flags), "bochs");
 }
 
-struct failure stream_create(struct stream_file *file, const char *directory, const char *suffix,
-                             enum stream stream)
-{
-    char name[64];
-    memset(file, 0, sizeof(*file));
-    file->stream = stream;
-    snprintf(name, sizeof(name), "%s%s", stream_names[stream], suffix);
-    file_path(file->path, directory, name);
-    file->descriptor = open(file->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file->descriptor < 0)
-        return fail_errno("%.300s: cannot create it", file->path);
-    return NO_FAILURE;
-}
-
 static struct failure create_files(struct trace_writer *writer, const char *kernel,
                                    const char *initrd)
 {
@@ -261,17 +247,6 @@ static struct failure append_block(struct trace_writer *writer, u32 s, u8 stream
     return NO_FAILURE;
 }
 
-/* Back to the end of the last whole chunk, so that both streams agree. */
-static void cut_off(struct stream_file *file, u64 end, size_t count)
-{
-    int error = errno;
-    if (ftruncate(file->descriptor, (off_t)end) == 0)
-        lseek(file->descriptor, (off_t)end, SEEK_SET);
-    file->count = count;
-    file->end = end;
-    errno = error;
-}
-
 static struct failure append_blocks(struct trace_writer *writer, u64 exits)
 {
     u8 streams = 0;
@@ -289,7 +264,7 @@ static struct failure append_blocks(struct trace_writer *writer, u64 exits)
             failure = append_block(writer, s, streams, exits);
     }
     for (u32 s = 0; s < STREAM_COUNT && failure.code; s++) {
-        cut_off(&writer->files[s], end[s], count[s]);
+        stream_cut_off(&writer->files[s], end[s], count[s]);
         writer->manifest.records[s] = records[s];
     }
     return failure;
@@ -321,23 +296,6 @@ struct failure trace_append_chunk(struct trace_writer *writer, const void *raw, 
 }
 
 /* --- the end -------------------------------------------------------------------------- */
-
-struct failure stream_finish(struct stream_file *file)
-{
-    size_t length;
-    u8 *index = index_make(file->entries, file->count, file->end, &length);
-    if (!index)
-        return fail(NO_SPACE, "%.300s: no memory for its index", file->path);
-    struct failure failure = NO_FAILURE;
-    if (file_write(file->descriptor, index, length)) {
-        file->size = file->end + length;
-    } else {
-        failure = fail_errno("%.300s: cannot write its index", file->path);
-        cut_off(file, file->end, file->count);
-    }
-    free(index);
-    return failure;
-}
 
 struct failure finish_streams(struct trace_writer *writer)
 {
