@@ -299,6 +299,8 @@ static struct failure run(struct repair *repair)
     ATTEMPT(copy_streams(repair, repair->writer->codecs[0]));
     ATTEMPT(recover_disk(repair));
     fill_result(repair);
+    if (!repair->writer->ended)
+        repair->writer->manifest.guest_ns = 0; /* known only at the end */
     return repair->dry ? NO_FAILURE : replace_streams(repair);
 }
 

@@ -1,8 +1,8 @@
 /* The block codec: what goes in comes out, small, and nothing crafted gets through. */
-#define _GNU_SOURCE
+#include "trace_sample.h"
+
 #include "trace/block.h"
 #include "trace/manifest.h"
-#include "trace_sample.h"
 
 #include <criterion/criterion.h>
 #include <xxhash.h>

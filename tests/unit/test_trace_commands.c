@@ -1,10 +1,10 @@
 /* What the commands share, and names of numbers. */
-#define _GNU_SOURCE
+#include "trace_sample.h"
+
 #include "trace/commands/cli.h"
 #include "trace/commands/commands.h"
 #include "trace/names.h"
 #include "trace/render.h"
-#include "trace_sample.h"
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>

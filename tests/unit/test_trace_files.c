@@ -1,9 +1,9 @@
 /* Traces on disk: written, read, cut, damaged, repaired. */
-#define _GNU_SOURCE
+#include "trace_sample.h"
+
 #include "core/crc.h"
 #include "trace/reader.h"
 #include "trace/wire.h"
-#include "trace_sample.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

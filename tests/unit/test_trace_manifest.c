@@ -1,7 +1,7 @@
 /* The manifest: a text that says exactly what the struct says, or an error. */
-#define _GNU_SOURCE
-#include "trace/manifest.h"
 #include "trace_sample.h"
+
+#include "trace/manifest.h"
 
 #include <criterion/criterion.h>
 #include <xxhash.h>

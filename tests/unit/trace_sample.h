@@ -2,8 +2,12 @@
  * Made-up but lifelike records for the tests of trace/: a guest that prints,
  * reads its clock, programs timers and halts. Also a scratch directory.
  */
-#ifndef TESTS_TRACE_SAMPLE_H
-#define TESTS_TRACE_SAMPLE_H
+#ifndef TESTS_UNIT_TRACE_SAMPLE_H
+#define TESTS_UNIT_TRACE_SAMPLE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* nftw; include this header first */
+#endif
 
 #include "trace/schema.h"
 #include "trace/trace.h"
