@@ -157,7 +157,8 @@ static u8 next_byte(void)
 /* Echoes what is typed until a command comes; then ends as told. `until`: a byte that ends too. */
 static void echo(int until)
 {
-    for (;;) {
+    char text[24];
+    for (u64 taken = 0;; taken++) {
         u8 byte = next_byte();
         if (byte == FRAME_MARK && (byte = next_byte()) != FRAME_MARK)
             finish(byte == COMMAND_TIMEOUT ? END_WALL_TIMEOUT : END_STOPPED, VERDICT_NONE);
@@ -165,6 +166,9 @@ static void echo(int until)
             putchar(FRAME_MARK);
         putchar(byte);
         fflush(stdout);
+        snprintf(text, sizeof(text), "%lu", taken + 1);
+        if (taken % 64 == 63)
+            frame(FRAME_TAKEN, text);
         if (byte == until)
             finish(END_POWER_OFF, VERDICT_NONE);
     }

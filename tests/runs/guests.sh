@@ -80,12 +80,12 @@ run_one() { # NAME CLOCK NOISE OPTIONS
     dir=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
     [ "$noise" = none ] || arguments+=(--noise "$noise")
     # shellcheck disable=SC2086 # options are words
-    printf '%b' "$(tags "$name" input)" | timeout -k 5 120 "$hindvisor" record \
+    printf '%b' "$(tags "$name" input)" | timeout -k 5 60 "$hindvisor" record \
         --kernel "$guests/$name.elf" --clock "$clock" "${arguments[@]}" $options -o "$dir/trace" \
         >"$dir/console" 2>"$dir/record.err"
     wrong=$(check_record "$name" "$dir")
     if [ -d "$dir/trace" ]; then
-        timeout -k 5 120 "$hindvisor" replay "$dir/trace" \
+        timeout -k 5 60 "$hindvisor" replay "$dir/trace" \
             >"$dir/replayed" 2>"$dir/replay.err" </dev/null
         status=$?
         wrong+=${wrong:+$'\n'}$(check_replay "$dir" $status)
@@ -126,33 +126,40 @@ refused() { # LABEL TEXT COMMAND...: stderr must say TEXT, and the status must n
     verdict "$label" "$wrong" "$dir"
 }
 
-on_model() { # MODEL TEXT: the image on a Bochs CPU that lacks something
+on_cpu() { # MODEL CPUID TEXT: the image on a Bochs CPU that lacks something
     local tools
     tools=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
     cat >"$tools/bochs" <<EOF
 #!/bin/bash
-for argument; do [ -f "\$argument" ] && sed -i 's/model=[a-z0-9_]*/model=$1/' "\$argument"; done
+for argument; do
+    grep -qs '^cpu:' "\$argument" || continue
+    sed -i 's/model=[a-z0-9_]*/model=$1/' "\$argument"
+    [ -z "$2" ] || echo "cpuid: $2" >>"\$argument"
+done
 exec $(command -v bochs) "\$@"
 EOF
     chmod +x "$tools/bochs"
-    refused "row 1 refused: Bochs model $1" "$2" env "PATH=$tools:$PATH" \
+    refused "row 1 refused: Bochs model $1 $2: $3" "$3" env "PATH=$tools:$PATH" \
         "$hindvisor" record --kernel "$guests/power_off.elf"
     rm -rf "$tools"
 }
 
-sabotaged() { # KIND TEXT ROW: one rule broken on purpose at exit 5 (vmx/sabotage.h)
+sabotaged() { # KIND TEXT ROW [GUEST]: one rule broken on purpose at exit 5 (vmx/sabotage.h)
     refused "row $3 refused: sabotage $1" "$2" env "HINDVISOR_SABOTAGE=$(($1 | 5 << 8))" \
-        "$hindvisor" record --kernel "$guests/power_off.elf"
+        "$hindvisor" record --kernel "$guests/${4:-power_off}.elf"
 }
 
 all_refusals() {
-    on_model athlon64_venice "VMX"
-    on_model core2_penryn_t9600 "extended page tables (EPT)"
-    on_model corei5_lynnfield_750 "unrestricted guest"
+    local generic="level=6, simd=sse4_2, x86_64=1, apic=x2apic"
+    on_cpu bx_generic "$generic, vmx=0" "the CPU has no VT-x"
+    on_cpu bx_generic "$generic, vmx=1" "extended page tables (EPT)"
+    on_cpu bx_generic "$generic, vmx=1" "the VMX-preemption timer"
+    on_cpu corei5_lynnfield_750 "" "unrestricted guest"
+    on_cpu athlon64_venice "" "VT-x"
     sabotaged 1 "invalid guest state" 2
     sabotaged 2 "VM entry with invalid control field" 3
     sabotaged 3 "a VM exit has no handler" 2
-    sabotaged 4 "EPT" 12
+    sabotaged 4 "EPT" 12 launch_state
 }
 
 # --- all of them --------------------------------------------------------------------------

@@ -4,16 +4,13 @@
  * straight into RAM, the trace disk as its only drive. What was measured of
  * Bochs 2.7, and why each line is as it is, is in docs/TRICKS.md.
  */
-#define _GNU_SOURCE /* copy_file_range */
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmx/carriers/carrier.h"
+#include "vmx/carriers/job.h"
 #include "vmx/image/layout.h"
 
 /* ips: Bochs's TSC counts instructions, and this many of them make a second of its time. */
@@ -63,14 +60,6 @@ static void flat_disk(FILE *out, const char *place, const char *path, u64 sector
             path, sectors / DISK_CYLINDER, DISK_HEADS, DISK_TRACK);
 }
 
-static u64 module_sectors(const struct carrier_job *job)
-{
-    u64 end = 0;
-    for (u32 kind = 0; kind < MODULE_COUNT; kind++)
-        end = max_u64(end, job->mission.modules[kind].address + job->mission.modules[kind].length);
-    return align_up(end, SECTOR) / SECTOR / DISK_CYLINDER * DISK_CYLINDER + DISK_CYLINDER;
-}
-
 static void write_lines(FILE *out, const struct carrier_job *job, const char *line, u64 sectors)
 {
     u64 memory = job->mission.carrier_memory >> 20;
@@ -81,60 +70,7 @@ static void write_lines(FILE *out, const struct carrier_job *job, const char *li
     ram_image(out, 2, "mission", MISSION_ADDRESS);
     fprintf(out, "com1: enabled=1, mode=term, dev=%s\n", line);
     flat_disk(out, "master", "disk", sectors);
-    flat_disk(out, "slave", "modules", module_sectors(job));
-}
-
-static struct failure in_directory(char path[CARRIER_PATH], const struct carrier_job *job,
-                                   const char *name)
-{
-    if (snprintf(path, CARRIER_PATH, "%s/%s", job->directory, name) >= CARRIER_PATH)
-        return fail(BAD_INPUT, "the path %s is too long", job->directory);
-    return NO_FAILURE;
-}
-
-/* Bochs gives spaces, commas, quotes and $ in file names a meaning of their own, so it is only
- * shown plain names in its working directory. */
-static struct failure link_as(const struct carrier_job *job, const char *name, const char *target)
-{
-    char path[CARRIER_PATH], full[PATH_MAX];
-    ATTEMPT(in_directory(path, job, name));
-    if (!realpath(target, full) || symlink(full, path))
-        return fail_errno("cannot link %s to %s", path, target);
-    return NO_FAILURE;
-}
-
-static struct failure copy_module(int disk, const char *path, const struct module *module)
-{
-    off_t to = (off_t)module->address;
-    int from = open(path, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
-        return fail_errno("cannot read %s", path);
-    for (u64 left = module->length; left;) {
-        ssize_t n = copy_file_range(from, NULL, disk, &to, left, 0);
-        if (n <= 0) {
-            close(from);
-            return fail_errno("cannot copy %s for the carrier", path);
-        }
-        left -= (u64)n;
-    }
-    close(from);
-    return NO_FAILURE;
-}
-
-/* The guest's files, on a disk for the image to read. */
-static struct failure write_modules(const struct carrier_job *job)
-{
-    const struct module *modules = job->mission.modules;
-    char path[CARRIER_PATH];
-    ATTEMPT(in_directory(path, job, "modules"));
-    int disk = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (disk < 0 || ftruncate(disk, (off_t)(module_sectors(job) * SECTOR)))
-        return fail_errno("cannot make %s", path);
-    struct failure failure = copy_module(disk, job->kernel, &modules[MODULE_KERNEL]);
-    if (!failure.code && job->initrd)
-        failure = copy_module(disk, job->initrd, &modules[MODULE_INITRD]);
-    close(disk);
-    return failure;
+    flat_disk(out, "slave", "modules", job_module_sectors(job));
 }
 
 static struct failure link_files(const struct carrier_job *job)
@@ -143,17 +79,17 @@ static struct failure link_files(const struct carrier_job *job)
     char path[CARRIER_PATH];
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         ATTEMPT(find_image(parts[i], path));
-        ATTEMPT(link_as(job, parts[i], path));
+        ATTEMPT(job_link(job, parts[i], path));
     }
-    ATTEMPT(link_as(job, "disk", job->disk));
-    return write_modules(job);
+    ATTEMPT(job_link(job, "disk", job->disk));
+    return job_write_modules(job);
 }
 
 static struct failure write_configuration(const struct carrier_job *job, const char *line)
 {
     char path[CARRIER_PATH];
     struct stat disk;
-    ATTEMPT(in_directory(path, job, "bochsrc"));
+    ATTEMPT(job_path(path, job, "bochsrc"));
     if (stat(job->disk, &disk))
         return fail_errno("cannot read the trace disk %s", job->disk);
     FILE *out = fopen(path, "we");
@@ -163,25 +99,13 @@ static struct failure write_configuration(const struct carrier_job *job, const c
     return fclose(out) ? fail_errno("cannot write %s", path) : NO_FAILURE;
 }
 
-static struct failure save(const struct carrier_job *job, const char *name, const void *data,
-                           size_t length)
-{
-    char path[CARRIER_PATH];
-    ATTEMPT(in_directory(path, job, name));
-    FILE *file = fopen(path, "we");
-    bool good = file && fwrite(data, 1, length, file) == length;
-    if (file && fclose(file))
-        good = false;
-    return good ? NO_FAILURE : fail_errno("cannot write %s", path);
-}
-
 static struct failure bochs_prepare(const struct carrier_job *job, const char *line,
                                     struct carrier_command *command)
 {
     static const struct carrier_command bochs = {
         {"bochs", "-q", "-unlock", "-f", "bochsrc", "-rc", "bochs.rc", NULL}};
-    ATTEMPT(save(job, "mission", &job->mission, sizeof(job->mission)));
-    ATTEMPT(save(job, "bochs.rc", debugger_lines, strlen(debugger_lines)));
+    ATTEMPT(job_save(job, "mission", &job->mission, sizeof(job->mission)));
+    ATTEMPT(job_save(job, "bochs.rc", debugger_lines, strlen(debugger_lines)));
     ATTEMPT(link_files(job));
     ATTEMPT(write_configuration(job, line));
     *command = bochs;

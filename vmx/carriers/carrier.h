@@ -6,6 +6,8 @@
  *
  * carrier.c       the carriers by name, placing a run in carrier RAM
  * bochs.c         Bochs: its configuration and command line
+ * kvm.c           QEMU/KVM with nested VT-x
+ * job.c           the files in a run's directory
  * child.c         starting the program, its pipe and its serial line
  * loop.c          the poll loop of a run
  * frames.c        frames of trace/wire.h out of a byte stream
@@ -55,7 +57,7 @@ struct failure carrier_run(struct carrier_job *, struct carrier_outcome *);
 
 /* --- a carrier -------------------------------------------------------------- */
 
-enum { CARRIER_ARGUMENTS = 16 };
+enum { CARRIER_ARGUMENTS = 40 };
 
 struct carrier_command {
     const char *arguments[CARRIER_ARGUMENTS]; /* NULL-terminated; [0] is looked up in PATH */
@@ -76,7 +78,7 @@ struct carrier {
     void (*explain)(const char *directory, char *text, size_t size);
 };
 
-extern const struct carrier carrier_bochs;
+extern const struct carrier carrier_bochs, carrier_kvm;
 
 /* NULL: no such carrier. */
 const struct carrier *carrier_find(const char *name);

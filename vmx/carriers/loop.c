@@ -230,6 +230,8 @@ static void on_frame(void *context, char letter, const char *text)
         return print_message(run, text);
     case FRAME_CHUNK:
         return chunk_arrived(run);
+    case FRAME_TAKEN:
+        return input_taken(&run->input, strtoul(text, NULL, 10));
     case FRAME_PROGRESS:
         return on_progress(run, text);
     case FRAME_BYE:
@@ -348,9 +350,10 @@ static void read_input(struct run *run)
 
 /* --- the loop -------------------------------------------------------------------------- */
 
+/* Not before the image is there: Bochs drops what came in before it set up the line. */
 static bool takes_input(const struct run *run)
 {
-    return !run->input.closed && !run->input.length &&
+    return run->frames.greeted && !run->input.closed && !run->input.length &&
            (!isatty(STDIN_FILENO) || terminal_is_ours());
 }
 

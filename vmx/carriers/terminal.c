@@ -116,18 +116,27 @@ enum input_action input_read(struct input *in)
     return INPUT_NOTHING;
 }
 
-/* Moves input into `encoded`, FRAME_MARK twice, while a whole escape fits. */
+/* Moves input into `encoded`, FRAME_MARK twice, while a whole escape fits and the window is open.
+ */
 static void encode(struct input *in)
 {
     in->encoded_first = in->encoded_length = 0;
-    while (in->first < in->length && in->encoded_length + 2 <= sizeof(in->encoded)) {
+    while (in->first < in->length && in->encoded_length + 2 <= sizeof(in->encoded) &&
+           in->sent - in->taken < INPUT_WINDOW) {
         u8 byte = in->bytes[in->first++];
+        in->sent++;
         in->encoded[in->encoded_length++] = byte;
         if (byte == FRAME_MARK)
             in->encoded[in->encoded_length++] = byte;
     }
     if (in->first == in->length)
         in->first = in->length = 0;
+}
+
+void input_taken(struct input *in, u64 total)
+{
+    if (total > in->taken && total <= in->sent)
+        in->taken = total;
 }
 
 void input_drop(struct input *in)

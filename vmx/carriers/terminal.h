@@ -25,6 +25,7 @@ struct input {
     u8 bytes[INPUT_ROOM];
     size_t encoded_first, encoded_length;
     u8 encoded[128]; /* on its way; commands go in between */
+    u64 sent, taken; /* typed bytes encoded so far, and those that the guest has got of them */
 };
 
 /* Reads what is there from stdin. Only when length == 0. */
@@ -33,6 +34,8 @@ enum input_action input_read(struct input *);
 enum input_action input_take(struct input *, const u8 *bytes, size_t length);
 /* Puts a command before all input that is not on its way yet. */
 void input_command(struct input *, char letter);
+/* FRAME_TAKEN: the guest has got that many typed bytes, so that more may go (INPUT_WINDOW). */
+void input_taken(struct input *, u64 total);
 /* Drops input that nobody will read any more. */
 void input_drop(struct input *);
 /* Bytes waiting to be written to the line: *length 0: none. input_sent() says how many went. */
