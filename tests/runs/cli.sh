@@ -89,7 +89,7 @@ expect record-bad-noise 2 'noise.*must be a number' record --kernel "$kernel" --
 expect record-bad-date 2 '2026-01-01T00:00:00Z' record --kernel "$kernel" --date yesterday
 expect record-bad-trap 2 'exceptions like' record --kernel "$kernel" --trap 6,99
 expect record-bad-page-fault 2 'MASK,MATCH' record --kernel "$kernel" --page-fault 4
-expect record-bad-processor 2 'only .bochs.' record --kernel "$kernel" --processor abacus
+expect record-bad-processor 2 'bochs' record --kernel "$kernel" --processor abacus
 expect record-contradiction 2 'no meaning' record --kernel "$kernel" --no-record -o "$work/x"
 expect record-long-append 2 'at most 2047' record --kernel "$kernel" --append "$(head -c 3000 /dev/zero | tr '\0' a)"
 expect replay-unknown-option 2 'frob' replay --frob
