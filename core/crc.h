@@ -14,6 +14,14 @@ static inline u32 crc32c_u64(u32 crc, u64 value)
     return (u32)wide;
 }
 
+/* The same, kept in 64 bits of which the instruction clears the upper half: no
+ * conversion between two steps. */
+static inline u64 crc32c_step(u64 crc, const u64 *word)
+{
+    __asm__("crc32q %1, %0" : "+r"(crc) : "m"(*word));
+    return crc;
+}
+
 static inline u32 crc32c_u8(u32 crc, u8 value)
 {
     __asm__("crc32b %1, %0" : "+r"(crc) : "rm"(value));

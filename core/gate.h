@@ -80,6 +80,9 @@ struct gate_ops {
 
 struct gate {
     const struct gate_ops *ops;
+    /* While the guest count is below this, arrive() has nothing, wants_state() is false and
+     * stop() answers what it last did: nobody need ask. 0: always ask. */
+    u64 quiet_until;
 };
 
 #endif

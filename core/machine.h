@@ -106,6 +106,11 @@ int machine_acknowledge(struct machine *);
 /* The priority (0..255) of the best vector that only the TPR holds back, 0 if none:
  * the TPR shadow exits when the TPR falls below its class. */
 u8 machine_blocked_by_tpr(const struct machine *);
+/* False: no interrupt or NMI of any kind is pending, not even one that is held back. */
+static inline bool machine_wants_attention(const struct machine *m)
+{
+    return lapic_has_requests(&m->lapic) || pic_has_requests(&m->pic) || m->lapic.nmi;
+}
 /* NMIs: at most one is pending (by LAPIC ICR or LINT1); taking it clears it. */
 bool machine_nmi_pending(const struct machine *);
 bool machine_take_nmi(struct machine *);

@@ -38,27 +38,20 @@ static bool in_hole(u64 page)
 
 /* --- hashing ---------------------------------------------------------------- */
 
-/* As crc32c_u64(), but kept in 64 bits: no instruction to cut it between two steps. */
-static inline u64 step(u64 crc, const u64 *qword)
-{
-    __asm__("crc32q %1, %0" : "+r"(crc) : "m"(*qword));
-    return crc;
-}
-
 static u64 page_crcs(const u64 *page)
 {
     u64 even = EVEN_SEED, odd = ODD_SEED;
 
     for (const u64 *at = page; at < page + PAGE_QWORDS; at += 16) {
         /* Unrolled: in an emulated carrier every instruction counts. */
-        even = step(even, at), odd = step(odd, at + 1);
-        even = step(even, at + 2), odd = step(odd, at + 3);
-        even = step(even, at + 4), odd = step(odd, at + 5);
-        even = step(even, at + 6), odd = step(odd, at + 7);
-        even = step(even, at + 8), odd = step(odd, at + 9);
-        even = step(even, at + 10), odd = step(odd, at + 11);
-        even = step(even, at + 12), odd = step(odd, at + 13);
-        even = step(even, at + 14), odd = step(odd, at + 15);
+        even = crc32c_step(even, at), odd = crc32c_step(odd, at + 1);
+        even = crc32c_step(even, at + 2), odd = crc32c_step(odd, at + 3);
+        even = crc32c_step(even, at + 4), odd = crc32c_step(odd, at + 5);
+        even = crc32c_step(even, at + 6), odd = crc32c_step(odd, at + 7);
+        even = crc32c_step(even, at + 8), odd = crc32c_step(odd, at + 9);
+        even = crc32c_step(even, at + 10), odd = crc32c_step(odd, at + 11);
+        even = crc32c_step(even, at + 12), odd = crc32c_step(odd, at + 13);
+        even = crc32c_step(even, at + 14), odd = crc32c_step(odd, at + 15);
     }
     return even << 32 | odd;
 }

@@ -1,29 +1,17 @@
 /* Raw records in memory; see log.h. */
 #include "replay/log.h"
 #include "core/mem.h"
-#include "trace/wire.h"
 
-void *log_append(struct log *log, enum record_kind kind)
-{
-    static union record scrap;
-    if (!log->buffer || log->error.code || log->used + sizeof(scrap) > log->capacity)
-        return &scrap;
-    u16 *record = (u16 *)(log->buffer + log->used);
-    log->used += record_size(kind);
-    log->exits += kind == REC_EXIT;
-    *record = (u16)kind;
-    return record;
-}
-
-bool log_full(const struct log *log)
-{
-    return log->exits >= BLOCK_EXITS || log->used + LOG_EXIT_ROOM > log->capacity;
-}
+union record log_scrap;
 
 void log_hand_on(struct log *log)
 {
-    if (log->used && !log->error.code)
+    if (log->used)
         log->error = log->hand_on(log->context, log->buffer, log->used);
+    if (log->error.code) { /* nothing more is kept */
+        log->buffer = NULL;
+        log->capacity = 0;
+    }
     log->used = log->exits = 0;
 }
 

@@ -7,11 +7,12 @@
 #define REPLAY_LOG_H
 
 #include "core/err.h"
-#include "trace/schema.h"
+#include "trace/wire.h"
 
 struct log {
-    u8 *buffer; /* NULL: nothing is kept */
-    u32 capacity, used;
+    u8 *buffer;    /* NULL: nothing is kept */
+    u32 capacity;  /* 0 without a buffer */
+    u32 used;
     u32 exits; /* exit records in the buffer */
     /* Takes the buffer's content; the log is empty afterwards either way. */
     struct err (*hand_on)(void *context, const void *records, u32 length);
@@ -22,10 +23,27 @@ struct log {
 /* Room that a block must still have for one more exit with all that may come with it. */
 enum { LOG_EXIT_ROOM = 32 << 10 };
 
+extern union record log_scrap;
+
 /* A record of this kind at the end of the log, for the caller to fill in; valid until
- * log_hand_on(). Never NULL: a log that keeps nothing gives a scrap record. */
-void *log_append(struct log *, enum record_kind);
-bool log_full(const struct log *); /* time to end the block */
+ * log_hand_on(). Never NULL: a log that keeps nothing gives a scrap record. Inline, so
+ * that its size is a constant. */
+static inline void *log_append(struct log *log, enum record_kind kind)
+{
+    if (log->used + sizeof(union record) > log->capacity)
+        return &log_scrap;
+    u16 *record = (u16 *)(log->buffer + log->used);
+    log->used += record_size(kind);
+    log->exits += kind == REC_EXIT;
+    *record = (u16)kind;
+    return record;
+}
+
+static inline bool log_full(const struct log *log) /* time to end the block */
+{
+    return log->exits >= BLOCK_EXITS || (log->used && log->used + LOG_EXIT_ROOM > log->capacity);
+}
+
 void log_hand_on(struct log *);
 
 /* Reads records of some kinds, in order, from a source of raw blocks. */

@@ -11,11 +11,6 @@
 enum { EXIT_FLAG_HALTED = 1 }; /* exit_record.flags: no entry came before it: a halted vCPU looks around */
 enum { VTPR = 0x80 };          /* offset of the TPR in the virtual-APIC page, SDM 30.1.1 */
 
-static struct position position(const struct vcpu *v)
-{
-    return (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
-}
-
 /* Under the count policy a deadline is a count, exactly. */
 static u64 machine_stop_count(const struct vcpu *v)
 {
@@ -29,8 +24,9 @@ static void choose_stop(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
-    u64 world = gate->ops->stop(gate, v->count, h->machine.deadline);
-    v->stop_at = min_u64(min_u64(h->heartbeat, machine_stop_count(v)), world);
+    if (v->count >= gate->quiet_until)
+        h->world_stop = gate->ops->stop(gate, v->count, h->machine.deadline);
+    v->stop_at = min_u64(min_u64(h->heartbeat, machine_stop_count(v)), h->world_stop);
 }
 
 /* A halted vCPU does not enter the guest: it looks around again, which counts as an exit. */
@@ -73,10 +69,11 @@ static void count_latency(struct hypervisor *h)
 
 static u32 hash_registers(const struct vcpu *v)
 {
-    u32 check = v->check;
+    u64 check = v->check;
+#pragma GCC unroll 16
     for (u32 i = 0; i < GPR_COUNT; i++)
-        check = crc32c_u64(check, v->gpr[i]);
-    return crc32c_u64(crc32c_u64(check, v->rip), v->rflags);
+        check = crc32c_step(check, &v->gpr[i]);
+    return (u32)crc32c_step(crc32c_step(check, &v->rip), &v->rflags);
 }
 
 static struct exit_record *exit_record(struct vcpu *v)
@@ -84,25 +81,31 @@ static struct exit_record *exit_record(struct vcpu *v)
     return &v->last[v->exits % ARRAY_SIZE(v->last)];
 }
 
-static bool begin_exit(struct hypervisor *h)
+/* Field by field: a struct literal would first clear the whole record. */
+static struct exit_record *new_record(struct vcpu *v)
+{
+    struct exit_record *record = exit_record(v);
+    record->kind = REC_EXIT;
+    record->reason = (u16)v->exit.reason;
+    record->check = (u8)v->check;
+    record->flags = v->halted ? EXIT_FLAG_HALTED : 0;
+    record->count = v->count;
+    record->rip = v->rip;
+    record->qualification = v->exit.qualification;
+    record->address = record->value = record->tsc_entry = 0;
+    record->tsc_exit = v->tsc_exit;
+    v->recorded++;
+    return record;
+}
+
+static bool begin_exit(struct hypervisor *h, struct position *at)
 {
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
     count_latency(h);
     v->check = hash_registers(v);
-    v->recorded++;
-    *exit_record(v) = (struct exit_record){
-        .kind = REC_EXIT,
-        .reason = (u16)v->exit.reason,
-        .check = (u8)v->check,
-        .flags = v->halted ? EXIT_FLAG_HALTED : 0,
-        .count = v->count,
-        .rip = v->rip,
-        .qualification = v->exit.qualification,
-        .tsc_exit = v->tsc_exit,
-    };
-    struct position at = position(v);
-    return gate->ops->exit_begins(gate, exit_record(v), &at, v->tsc_entry);
+    *at = (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
+    return gate->ops->exit_begins(gate, new_record(v), at, v->tsc_entry);
 }
 
 static bool end_exit(struct hypervisor *h, const struct position *at)
@@ -217,7 +220,7 @@ static bool hash_state(struct hypervisor *h, const struct position *at)
 {
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
-    if (!gate->ops->wants_state(gate, at))
+    if (at->count < gate->quiet_until || !gate->ops->wants_state(gate, at))
         return true;
     ept_collect_dirty(&h->ept, &h->machine.memory);
     processor_flush_ept(v->ept_pointer);
@@ -236,13 +239,13 @@ static bool hash_state(struct hypervisor *h, const struct position *at)
 static bool turn(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    if (!begin_exit(h))
+    struct position at;
+    if (!begin_exit(h, &at))
         return false;
-    struct position at = position(v);
     advance_time(h);
     handle(h);
     bool wait = must_wait(h);
-    if (!wait)
+    if (!wait && at.count >= h->machine.gate->quiet_until)
         take_arrivals(h, &at);
     if (!end_exit(h, &at) || !hash_state(h, &at))
         return false;

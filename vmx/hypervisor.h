@@ -14,6 +14,7 @@ struct hypervisor {
     struct machine machine;
     struct ept ept;
     u64 heartbeat;      /* guest count of the next regular stop */
+    u64 world_stop;     /* what gate.stop() answered last */
     u64 previous_exit;  /* host TSC of the exit before, for latencies */
     u32 previous_reason;
     u32 sabotage;       /* struct mission.sabotage */

@@ -75,8 +75,18 @@ static bool write_event(struct vcpu *v)
     return v->machine->gate->ops->injected(v->machine->gate, &record);
 }
 
+/* Nothing to deliver, and nothing that was set up for an event that waited. */
+static bool idle(const struct vcpu *v)
+{
+    u32 windows = CONTROL_NMI_WINDOW_EXITING | CONTROL_INTERRUPT_WINDOW_EXITING;
+    return !(v->event.info | v->tpr_threshold | (v->processor_controls & windows)) &&
+           !machine_wants_attention(v->machine);
+}
+
 bool inject_prepare(struct vcpu *v)
 {
+    if (idle(v))
+        return true;
     if (machine_nmi_pending(v->machine) || v->processor_controls & CONTROL_NMI_WINDOW_EXITING)
         choose_nmi(v);
     choose_interrupt(v);

@@ -69,7 +69,7 @@ static void init_guest(struct vcpu *v, const struct boot_state *boot)
     v->gpr[RSP] = boot->rsp;
     v->rip = boot->rip;
     v->rflags = RFLAGS_FIXED;
-    vmcs_write(VMCS_GUEST_RIP, v->written_rip = v->rip);
+    vmcs_write(VMCS_GUEST_RIP, v->rip);
     vmcs_write(VMCS_GUEST_RSP, v->written_rsp = v->gpr[RSP]);
     vmcs_write(VMCS_GUEST_RFLAGS, v->written_rflags = v->rflags);
 }

@@ -37,7 +37,7 @@ struct vcpu {
     u64 launched;
 
     u64 rip, rflags;
-    u64 written_rip, written_rsp, written_rflags; /* what the VMCS holds of them */
+    u64 written_rsp, written_rflags; /* what the VMCS holds of RSP and RFLAGS */
     u64 count;   /* guest count so far */
     u64 stop_at; /* guest count at which to exit at the latest */
     u64 skipped; /* ns that guest time is ahead of count: idle time, and noise (policy `count`) */

@@ -121,6 +121,11 @@ static inline bool lapic_accepts_extint(const struct lapic *lapic)
     return (lint0 & (LVT_MASKED | LVT_MODE)) == LVT_EXTINT && lapic->svr & SVR_ENABLE;
 }
 
+static inline bool lapic_has_requests(const struct lapic *lapic) /* deliverable or not */
+{
+    return lapic->irr[0] | lapic->irr[1] | lapic->irr[2] | lapic->irr[3];
+}
+
 int lapic_pending(const struct lapic *); /* highest deliverable vector, or -1 */
 /* The best vector that the TPR alone holds back, or 0. */
 u8 lapic_blocked_by_tpr(const struct lapic *);

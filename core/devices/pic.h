@@ -35,6 +35,11 @@ extern const struct device_ops pic_master_ops, pic_slave_ops, pic_elcr_ops;
 void pic_reset(struct pic *);
 /* Input `irq` (0..15) is at `level` now. */
 void pic_set_line(struct pic *, u32 irq, bool level);
+/* False: INTR is low, whatever the priorities. */
+static inline bool pic_has_requests(const struct pic *pic)
+{
+    return pic->chip[0].requests & ~pic->chip[0].mask;
+}
 /* INTR: the pair asks for an interrupt. */
 bool pic_output(const struct pic *);
 /* The processor's acknowledge cycle: the vector, 0..255. Without a request it is

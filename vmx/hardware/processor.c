@@ -51,16 +51,33 @@ static void write_if_changed(enum vmcs_field field, u64 *written, u64 value)
 
 static void load_registers(struct vcpu *v)
 {
-    write_if_changed(VMCS_GUEST_RIP, &v->written_rip, v->rip);
+    vmwrite(VMCS_GUEST_RIP, v->rip);
     write_if_changed(VMCS_GUEST_RSP, &v->written_rsp, v->gpr[RSP]);
     write_if_changed(VMCS_GUEST_RFLAGS, &v->written_rflags, v->rflags);
 }
 
 static void store_registers(struct vcpu *v)
 {
-    v->rip = v->written_rip = vmread(VMCS_GUEST_RIP);
+    v->rip = vmread(VMCS_GUEST_RIP);
     v->gpr[RSP] = v->written_rsp = vmread(VMCS_GUEST_RSP);
     v->rflags = v->written_rflags = vmread(VMCS_GUEST_RFLAGS);
+}
+
+/* An exception's qualification is defined for #PF and #DB only (SDM 28.2.1). */
+static u64 exception_qualification(void)
+{
+    u32 vector = EVENT_VECTOR(vmread(VMCS_EXIT_EVENT));
+    return vector == VECTOR_PF || vector == VECTOR_DB ? vmread(VMCS_EXIT_QUALIFICATION) : 0;
+}
+
+/* Where the reason leaves it undefined the field may hold an old value: the record must not. */
+static u64 exit_qualification(u32 reason)
+{
+    static const u64 defined =
+        BIT(EXIT_CR_ACCESS) | BIT(EXIT_IO_INSTRUCTION) | BIT(EXIT_EPT_VIOLATION) | BIT(EXIT_TASK_SWITCH);
+    if (reason < 64 && defined >> reason & 1)
+        return vmread(VMCS_EXIT_QUALIFICATION);
+    return reason == EXIT_EXCEPTION_NMI ? exception_qualification() : 0;
 }
 
 static void store_exit(struct vcpu *v)
@@ -68,27 +85,10 @@ static void store_exit(struct vcpu *v)
     u64 reason = vmread(VMCS_EXIT_REASON);
     v->exit.reason = reason & 0xffff;
     v->exit.entry_failed = reason & ENTRY_FAILED;
-    v->exit.qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    v->exit.qualification = exit_qualification(v->exit.reason);
     v->exit.length = (u32)vmread(VMCS_INSTRUCTION_LENGTH);
     u32 vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
     v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
-}
-
-/* Does a field that this reason leaves undefined hold an old value? The record must not. */
-static void drop_undefined(struct vcpu *v)
-{
-    switch (v->exit.reason) {
-    case EXIT_EXCEPTION_NMI: /* defined for #PF and #DB only */
-        if (EVENT_VECTOR(vmread(VMCS_EXIT_EVENT)) == VECTOR_PF || EVENT_VECTOR(vmread(VMCS_EXIT_EVENT)) == VECTOR_DB)
-            return;
-        break;
-    case EXIT_CR_ACCESS:
-    case EXIT_IO_INSTRUCTION:
-    case EXIT_EPT_VIOLATION:
-    case EXIT_TASK_SWITCH:
-        return;
-    }
-    v->exit.qualification = 0;
 }
 
 /* A host interrupt took the guest out: serve it, and let the guest go on as if nothing
@@ -117,7 +117,6 @@ bool processor_run(struct vcpu *v)
         serve_host(v);
     } while (true);
     store_registers(v);
-    drop_undefined(v);
     return true;
 }
 

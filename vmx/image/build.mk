@@ -4,6 +4,9 @@
 IMAGE_LINK   := $(filter-out $(BUILD)/image/vmx/image/rom.o,$(IMAGE_OBJECTS))
 IMAGE_SCRIPT := $(BUILD)/image/link.ld
 
+# The compiler makes up calls of these after link-time optimisation has taken stock.
+$(BUILD)/image/vmx/image/mem.o: FREESTANDING += -fno-lto
+
 image: $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin ## the bootable image and Bochs's ROM
 
 $(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
@@ -11,7 +14,7 @@ $(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
 	$(call say,CPP,$@)$(CC) -E -P -undef -x c -I. -o $@ $<
 
 $(BUILD)/image/hindvisor.elf: $(IMAGE_LINK) $(IMAGE_SCRIPT)
-	$(call say,LD,$@)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	$(call say,LD,$@)$(CC) -O2 -flto=auto -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	    -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments -T $(IMAGE_SCRIPT) -o $@ $(IMAGE_LINK) -lgcc
 	@if objdump -d $@ | grep -m1 -E '%([xyz]mm|mm|st)'; then \
 	    echo "$@: this instruction would change the guest's vector registers" >&2; rm -f $@; exit 1; fi
