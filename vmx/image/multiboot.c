@@ -125,7 +125,8 @@ static void read_mission_module(struct mission *mission, const struct multiboot_
 
     memset(mission, 0, sizeof(*mission));
     memcpy(mission, at(module->start), min_u64(length, sizeof(*mission)));
-    memset(mission->modules, 0, sizeof(mission->modules)); /* they are where the loader put them */
+    if (!(mission->flags & MISSION_MODULE_DISK))
+        memset(mission->modules, 0, sizeof(mission->modules)); /* they are where the loader put them */
 }
 
 static void read_modules(struct mission *mission, const struct multiboot_module *modules, u32 count)
@@ -184,6 +185,8 @@ u32 multiboot_read(struct image_context *context, u32 info_address, struct ram_r
     context->ram_start = ram.start;
     context->ram_end = ram.end;
     taken[0] = (struct ram_range){(u64)image_start, (u64)image_end};
+    if (context->mission.flags & MISSION_MODULE_DISK)
+        return 1;
     for (u32 kind = 1; kind < MODULE_COUNT; kind++) {
         const struct module *module = &context->mission.modules[kind];
 
