@@ -22,6 +22,7 @@ enum {
     OPTION_OUTPUT = 'o',
     OPTION_QUIET = 'q',
     OPTION_CLOCK = 256,
+    OPTION_COUNT,
     OPTION_NOISE,
     OPTION_TIMEOUT,
     OPTION_WALL_TIMEOUT,
@@ -40,6 +41,9 @@ static const struct cli_option options[] = {
     {OPTION_MEMORY, "memory", "SIZE", "its RAM, 2M to 1536M (256M)"},
     {OPTION_CLOCK, "clock", "count|host",
      "guest time follows the guest count, or the host's clock (count)"},
+    {OPTION_COUNT, "count", "ticks|exits",
+     "count instructions, or only exits: for processors without an exact\n"
+     "count; interrupts then wait for the guest's next exit (ticks)"},
     {OPTION_DATE, "date", "DATE",
      "the guest's date at its start: 2026-01-01T00:00:00Z or seconds since\n"
      "1970 (that date under --clock count, now under --clock host)"},
@@ -50,7 +54,7 @@ static const struct cli_option options[] = {
      "with --trap 14: only those whose error code, masked, matches"},
     {OPTION_TIMEOUT, "timeout", "TIME", "end after this much guest time: 10s, 500ms"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
-    {OPTION_PROCESSOR, "processor", "NAME", "what runs the image (bochs)"},
+    {OPTION_PROCESSOR, "processor", "NAME", "what runs the image: bochs, or kvm with nested VT-x (bochs)"},
     {OPTION_NO_RECORD, "no-record", NULL, "only run the guest, keep no trace"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {OPTION_OUTPUT, "output", "DIR", "where the trace goes (a new directory in the trace home)"},
@@ -149,10 +153,19 @@ static bool parse_clock(const char *text, u32 *clock)
     return choice >= 0;
 }
 
+static bool parse_count(const char *text, struct manifest *manifest)
+{
+    static const char *const names[] = {"ticks", "exits", NULL};
+    int choice = cli_parse_choice(text, names);
+    if (choice >= 0)
+        snprintf(manifest->count_kind, sizeof(manifest->count_kind), "%s", names[choice]);
+    return choice >= 0;
+}
+
 static int choose_processor(struct manifest *manifest, const char *name)
 {
     if (!carrier_find(name))
-        return cli_misuse(&record_command, "--processor %s: this version has only `bochs`", name);
+        return cli_misuse(&record_command, "--processor %s: must be `bochs` or `kvm`", name);
     snprintf(manifest->processor, sizeof(manifest->processor), "%s", name);
     return CLI_END;
 }
@@ -183,6 +196,8 @@ static int take_number(int code, struct record_options *o)
                      "2M to 1536M, a multiple of 4K");
     case OPTION_CLOCK:
         return check(parse_clock(optarg, &m->clock), "clock", "`count` or `host`");
+    case OPTION_COUNT:
+        return check(parse_count(optarg, m), "count", "`ticks` or `exits`");
     case OPTION_NOISE:
         return check(m->noise = cli_parse_u64(optarg, &m->noise_seed), "noise", "a number");
     case OPTION_TIMEOUT:

@@ -74,6 +74,8 @@ struct mission session_mission(const struct manifest *manifest, enum mission_mod
         .page_fault_match = manifest->page_fault_match,
         .sabotage = session_sabotage(manifest->sabotage),
     };
+    if (!strcmp(manifest->count_kind, "exits"))
+        mission.flags |= MISSION_COUNT_EXITS;
     if (manifest->noise && mode != MODE_REPLAY) { /* replays never use it */
         mission.flags |= MISSION_NOISE;
         mission.noise_seed = manifest->noise_seed;

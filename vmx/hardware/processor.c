@@ -91,11 +91,9 @@ static void store_exit(struct vcpu *v)
     v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
 }
 
-/* A host interrupt took the guest out: serve it, and let the guest go on as if nothing
- * had been, with the event that was being delivered. */
-static void serve_host(struct vcpu *v)
+/* The guest goes on as if nothing had been, with the event that was being delivered. */
+static void resume_event(struct vcpu *v)
 {
-    hardware_host_interrupt((u8)vmread(VMCS_EXIT_EVENT));
     if (!v->exit.vectoring)
         return;
     vmwrite(VMCS_ENTRY_EVENT, v->exit.vectoring & (EVENT_VALID | EVENT_HAS_ERROR | 0x7ff));
@@ -103,19 +101,30 @@ static void serve_host(struct vcpu *v)
     vmwrite(VMCS_ENTRY_EVENT_LENGTH, v->exit.length);
 }
 
+/* Exits that depend on the host and not on the guest: the guest's run must not know them. */
+static bool host_exit(struct vcpu *v)
+{
+    bool interrupt = v->exit.reason == EXIT_EXTERNAL_INTERRUPT;
+    if (!interrupt && !(v->exit.reason == EXIT_PREEMPTION_TIMER && !count_stops_exactly()))
+        return false;
+    if (interrupt)
+        hardware_host_interrupt((u8)vmread(VMCS_EXIT_EVENT));
+    resume_event(v);
+    return true;
+}
+
 bool processor_run(struct vcpu *v)
 {
+    bool again;
     load_registers(v);
     do {
         count_arm(v);
         if (vmx_enter(v))
             return false;
-        count_add(v);
         store_exit(v);
-        if (v->exit.reason != EXIT_EXTERNAL_INTERRUPT)
-            break;
-        serve_host(v);
-    } while (true);
+        again = host_exit(v);
+        count_add(v, !again);
+    } while (again);
     store_registers(v);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "replay/replayer.h"
 #include "vmx/controls.h"
 #include "vmx/exits.h"
+#include "vmx/hardware/count.h"
 #include "vmx/hardware/hardware.h"
 #include "vmx/hypervisor.h"
 #include "vmx/image/carrier_world.h"
@@ -112,7 +113,10 @@ static void build_vcpu(const struct mission *mission)
     };
     struct vcpu *v = &hypervisor.vcpu;
     vcpu_init(v, &hypervisor.machine, &setup);
-    check(hardware_calibrate(v, CALIBRATION_CODE, hypervisor.machine.memory.base + CALIBRATION_CODE));
+    if (mission->flags & MISSION_COUNT_EXITS)
+        count_by_exits();
+    else
+        check(hardware_calibrate(v, CALIBRATION_CODE, hypervisor.machine.memory.base + CALIBRATION_CODE));
     boot = load_guest(mission);
     setup.boot = &boot;
     u64 launched = v->launched;
