@@ -28,7 +28,10 @@ static u32 index_at(u64 gpa, u32 level) /* level 3: PML4 ... 0: page table */
     return gpa >> (12 + 9 * level) & (ENTRIES - 1);
 }
 
-static u64 *entry_for(struct ept *ept, u64 gpa, u32 leaf_level)
+#define IN_THE_WAY "EPT mapping of %A by pages of %A meets pages of another size"
+
+/* Makes tables down to the level of the leaf. */
+static struct err entry_for(struct ept *ept, u64 gpa, u32 leaf_level, u64 **leaf)
 {
     u64 *table = ept->root;
     for (u32 level = 3; level > leaf_level; level--) {
@@ -36,23 +39,27 @@ static u64 *entry_for(struct ept *ept, u64 gpa, u32 leaf_level)
         if (!*entry) {
             void *next = ept->allocate(PAGE_SIZE);
             if (!next)
-                return NULL;
+                return ERR(NO_SPACE, "no memory for the EPT tables that map guest RAM at %A: give the carrier more", gpa, 0);
             *entry = (u64)next | EPT_ALL;
+        } else if (*entry & EPT_PAGE) {
+            return ERR(INTERNAL, IN_THE_WAY, gpa, PAGE_SIZE << 9 * leaf_level);
         }
         table = (u64 *)(*entry & EPT_ADDRESS);
     }
-    return &table[index_at(gpa, leaf_level)];
+    *leaf = &table[index_at(gpa, leaf_level)];
+    return NO_ERR;
 }
 
 struct err ept_map(struct ept *ept, u64 gpa, u64 hpa, u64 length, u64 page, enum ept_rights rights)
 {
     u32 level = page == PAGE_SIZE ? 0 : page == BIT(21) ? 1 : 2;
-    if ((gpa | hpa | length) & (page - 1))
-        return ERR(INTERNAL, "EPT mapping of %A is not aligned to its page size %A", gpa, page);
+    if (page != PAGE_SIZE << 9 * level || (gpa | hpa | length) & (page - 1))
+        return ERR(INTERNAL, "EPT mapping of %A is not aligned to its page size %A, or there is no such size", gpa, page);
     for (u64 done = 0; done < length; done += page) {
-        u64 *entry = entry_for(ept, gpa + done, level);
-        if (!entry)
-            return ERR(NO_SPACE, "no memory for EPT tables that map %A bytes of guest RAM: give the carrier more", length, 0);
+        u64 *entry;
+        TRY(entry_for(ept, gpa + done, level, &entry));
+        if (level && *entry && !(*entry & EPT_PAGE))
+            return ERR(INTERNAL, IN_THE_WAY, gpa + done, page);
         *entry = (hpa + done) | EPT_WRITE_BACK | (level ? EPT_PAGE : 0) | rights;
     }
     return NO_ERR;
