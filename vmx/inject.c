@@ -43,22 +43,36 @@ static void set_tpr_threshold(struct vcpu *v)
     vmcs_write(VMCS_TPR_THRESHOLD, threshold);
 }
 
-static void choose_nmi(struct vcpu *v)
+/* true: an NMI waits for the end of an STI shadow. A processor may let NMI-window exits
+ * through such a shadow (SDM 26.2) and then would exit for ever; the interrupt window
+ * waits on every processor. */
+static bool choose_nmi(struct vcpu *v)
 {
     u32 blocked = (u32)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI);
     if (!blocked && !v->event.info && machine_take_nmi(v->machine))
         v->event = (struct event){.info = EVENT(EVENT_NMI, VECTOR_NMI)};
-    set_window(v, CONTROL_NMI_WINDOW_EXITING, machine_nmi_pending(v->machine));
+    bool waits = machine_nmi_pending(v->machine), shadow = waits && blocked == BLOCKED_BY_STI;
+    set_window(v, CONTROL_NMI_WINDOW_EXITING, waits && !shadow);
+    return shadow;
 }
 
-static void choose_interrupt(struct vcpu *v)
+static void choose_interrupt(struct vcpu *v, bool window)
 {
     int vector = machine_pending_vector(v->machine);
     bool now = vector >= 0 && !v->event.info && inject_possible(v);
     if (now)
         v->event = (struct event){.info = EVENT(EVENT_EXTERNAL, (u32)machine_acknowledge(v->machine))};
-    if (vector >= 0 || v->processor_controls & CONTROL_INTERRUPT_WINDOW_EXITING)
-        set_window(v, CONTROL_INTERRUPT_WINDOW_EXITING, machine_pending_vector(v->machine) >= 0);
+    if (vector >= 0 || window || v->processor_controls & CONTROL_INTERRUPT_WINDOW_EXITING)
+        set_window(v, CONTROL_INTERRUPT_WINDOW_EXITING, window || machine_pending_vector(v->machine) >= 0);
+}
+
+/* An NMI whose delivery was interrupted blocks NMIs already; no entry may inject one
+ * into that (SDM 27.3.1.5). Its delivery will block them again. */
+static void unblock_nmi(void)
+{
+    u64 blocking = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+    if (blocking & BLOCKED_BY_NMI)
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(u64)BLOCKED_BY_NMI);
 }
 
 static bool write_event(struct vcpu *v)
@@ -67,6 +81,8 @@ static bool write_event(struct vcpu *v)
     struct injection_record record = {
         .kind = REC_INJECTION, .info = e.info, .error = e.error, .exit = v->exits, .count = v->count, .rip = v->rip};
     v->event.info = 0;
+    if (EVENT_TYPE(e.info) == EVENT_NMI)
+        unblock_nmi();
     vmcs_write(VMCS_ENTRY_EVENT, e.info);
     if (e.info & EVENT_HAS_ERROR)
         vmcs_write(VMCS_ENTRY_EVENT_ERROR, e.error);
@@ -87,9 +103,10 @@ bool inject_prepare(struct vcpu *v)
 {
     if (idle(v))
         return true;
+    bool window = false;
     if (machine_nmi_pending(v->machine) || v->processor_controls & CONTROL_NMI_WINDOW_EXITING)
-        choose_nmi(v);
-    choose_interrupt(v);
+        window = choose_nmi(v);
+    choose_interrupt(v, window);
     set_tpr_threshold(v);
     return v->event.info ? write_event(v) : true;
 }
