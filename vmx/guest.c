@@ -28,8 +28,17 @@ u32 vcpu_code_bits(void)
     return vmcs_read(VMCS_GUEST_CS_ACCESS) & ACCESS_D ? 32 : 16;
 }
 
+bool vcpu_canonical(u64 linear)
+{
+    return !vcpu_long_mode() || (u64)((i64)(linear << 16) >> 16) == linear;
+}
+
 static enum guest_access copy_within_page(struct vcpu *v, u64 linear, void *buffer, u32 length, enum guest_copy how)
 {
+    if (!vcpu_canonical(linear)) {
+        vcpu_raise_gp(v);
+        return GUEST_FAULT_RAISED;
+    }
     struct paging paging = vcpu_paging(v);
     u32 access = (how == COPY_IN ? 0 : ACCESS_WRITE) | (vcpu_cpl() == 3 ? ACCESS_USER : 0);
     struct translation t = paging_walk(&v->machine->memory, &paging, linear, access, true);

@@ -15,11 +15,11 @@ enum { EFER_LME = 1 << 8, EFER_LMA = 1 << 10 };
 enum cr_access_type { TO_CR, FROM_CR, CLTS, LMSW };
 
 /* With EPT the processor takes PAE's four PDPTEs from the VMCS: MOV to CR loads them (SDM 5.4.1). */
-static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
+static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 {
     static const enum vmcs_field fields[] = {VMCS_GUEST_PDPTE0, VMCS_GUEST_PDPTE1, VMCS_GUEST_PDPTE2, VMCS_GUEST_PDPTE3};
     const u64 reserved = ~(BIT(CPU_PHYSICAL_BITS) - 1) | 0x1e6;
-    u64 table = vmcs_read(VMCS_GUEST_CR3) & 0xffffffe0, entries[4];
+    u64 table = cr3 & 0xffffffe0, entries[4];
     if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || efer & EFER_LMA)
         return true;
     if (!memory_read(&v->machine->memory, table, entries, sizeof(entries)))
@@ -32,16 +32,18 @@ static bool load_pdptes(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
     return true;
 }
 
-/* Turning paging on or off enters or leaves IA-32e mode when LME is set (SDM 10.8.5). */
+/* Turning paging on or off enters or leaves IA-32e mode when LME is set (SDM 10.8.5);
+ * a 64-bit code segment can do neither (SDM vol. 2, MOV to control registers). */
 static bool switch_mode(struct vcpu *v, u64 old, u64 new)
 {
+    enum { ACCESS_L = 1 << 13 };
     u64 efer = vmcs_read(VMCS_GUEST_EFER), cr4 = vmcs_read(VMCS_GUEST_CR4);
     if ((old ^ new) & CR0_PG && efer & EFER_LME) {
-        if (new & CR0_PG && !(cr4 & CR4_PAE))
+        if (vmcs_read(VMCS_GUEST_CS_ACCESS) & ACCESS_L || (new & CR0_PG && !(cr4 & CR4_PAE)))
             return false;
         efer = new & CR0_PG ? efer | EFER_LMA : efer & ~(u64)EFER_LMA;
     }
-    if (!load_pdptes(v, new, cr4, efer))
+    if (!load_pdptes(v, new, vmcs_read(VMCS_GUEST_CR3), cr4, efer))
         return false;
     vmcs_write(VMCS_GUEST_EFER, efer);
     v->entry_controls = (u32)vmcs_read(VMCS_ENTRY_CONTROLS) & ~CONTROL_ENTRY_IA32E_GUEST;
@@ -66,11 +68,12 @@ static bool write_cr0(struct vcpu *v, u64 value)
 
 static bool write_cr3(struct vcpu *v, u64 value)
 {
-    if (value >> CPU_PHYSICAL_BITS)
+    if (value >> CPU_PHYSICAL_BITS ||
+        !load_pdptes(v, vmcs_read(VMCS_GUEST_CR0), value, vmcs_read(VMCS_GUEST_CR4), vmcs_read(VMCS_GUEST_EFER)))
         return false;
     vmcs_write(VMCS_GUEST_CR3, value);
     processor_flush_guest_tlb();
-    return load_pdptes(v, vmcs_read(VMCS_GUEST_CR0), vmcs_read(VMCS_GUEST_CR4), vmcs_read(VMCS_GUEST_EFER));
+    return true;
 }
 
 static bool write_cr(struct vcpu *v, u32 number, u64 value)
@@ -99,8 +102,10 @@ static bool access_cr(struct vcpu *v, u64 qualification)
         v->value = vcpu_long_mode() ? v->gpr[reg] : (u32)v->gpr[reg];
         return write_cr(v, number, v->value);
     case FROM_CR: /* only CR3 can exit for this, on processors that insist */
+        if (number != 3)
+            return false;
         v->value = v->gpr[reg] = vmcs_read(VMCS_GUEST_CR3);
-        return number == 3;
+        return true;
     case CLTS:
         return write_cr0(v, guest_cr0() & ~(u64)CR0_TS);
     case LMSW:

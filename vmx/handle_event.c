@@ -22,7 +22,8 @@ void on_exception(struct vcpu *v)
     v->value = error;
     if (EVENT_TYPE(info) == EVENT_NMI) /* the host's, not the guest's */
         return;
-    if (info & NMI_UNBLOCKED_BY_IRET && !(v->exit.vectoring & EVENT_VALID))
+    bool defined = vector != VECTOR_DF && !(v->exit.vectoring & EVENT_VALID); /* SDM 28.2.3 */
+    if (info & NMI_UNBLOCKED_BY_IRET && defined)
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
     if (vector == VECTOR_PF)
         processor_write_cr2(v->exit.qualification);

@@ -22,13 +22,17 @@ static u64 segment_base(u8 segment)
     return vmcs_read(fields[segment]);
 }
 
-/* Where an operand lies. false: the guest has a page fault instead. */
+/* Where an operand lies. false: the guest has a fault instead. */
 static bool operand_gpa(struct vcpu *v, const struct mmio_operand *operand, bool write, u64 *gpa)
 {
     struct paging paging = vcpu_paging(v);
     u64 linear = segment_base(operand->segment) + operand->offset;
     if (!vcpu_long_mode())
         linear = (u32)linear;
+    if (!vcpu_canonical(linear)) {
+        vcpu_raise(v, operand->segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
+        return false;
+    }
     u32 access = (write ? ACCESS_WRITE : 0) | (vcpu_cpl() == 3 ? ACCESS_USER : 0);
     struct translation t = paging_walk(&v->machine->memory, &paging, linear, access, true);
     if (t.fault)

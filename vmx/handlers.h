@@ -35,8 +35,9 @@ enum guest_access { GUEST_OK, GUEST_FAULT_RAISED, GUEST_NOT_RAM };
 struct paging vcpu_paging(const struct vcpu *);
 u32 vcpu_cpl(void);
 u32 vcpu_code_bits(void); /* 16, 32 or 64 */
+bool vcpu_canonical(u64 linear); /* false: a 64-bit address that no paging maps, #GP or #SS */
 /* Copies from (IN) or to (OUT) guest linear memory with the current privilege. Raises
- * the guest's #PF itself. At most PAGE_SIZE bytes. NOT_RAM: some page is device memory. */
+ * the guest's #PF or #GP itself. At most PAGE_SIZE bytes. NOT_RAM: some page is device memory. */
 enum guest_access guest_copy(struct vcpu *, u64 linear, void *buffer, u32 length, enum guest_copy);
 /* The bytes of the instruction at RIP: as many of 15 as can be fetched without a fault. */
 u32 guest_fetch(struct vcpu *, u8 bytes[15]);
