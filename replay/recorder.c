@@ -197,6 +197,7 @@ static bool record_ends(struct gate *gate, const struct end_record *end)
     struct recorder *r = from_gate(gate);
     struct end_record *record = log_append(r->log, REC_END);
     *record = *end;
+    record->inputs = r->inputs;
     log_hand_on(r->log);
     r->open = NULL;
     return true;

@@ -210,13 +210,9 @@ static bool replay_wants_state(struct gate *gate, const struct position *at)
     return record && record->kind == REC_STATE && record->state.exit <= at->exit;
 }
 
-static bool replay_state(struct gate *gate, const struct state_record *got)
+static bool same_state(struct replayer *r, const struct state_record *expected, const struct state_record *got,
+                       const union record *record)
 {
-    struct replayer *r = from_gate(gate);
-    const union record *record = log_peek(r->events);
-    const struct state_record *expected = &record->state;
-    if (expected->exit != got->exit || expected->count != got->count)
-        return differ(r, DIVERGENCE_POSITION, expected->exit, got->exit, record);
     if (expected->inputs != r->inputs)
         return differ(r, DIVERGENCE_INPUT_STATE, expected->inputs, r->inputs, record);
     if (expected->cpu != got->cpu)
@@ -226,6 +222,18 @@ static bool replay_state(struct gate *gate, const struct state_record *got)
     if (expected->devices != got->devices)
         return differ(r, DIVERGENCE_DEVICE_STATE, expected->devices, got->devices, record);
     r->states++;
+    return true;
+}
+
+static bool replay_state(struct gate *gate, const struct state_record *got)
+{
+    struct replayer *r = from_gate(gate);
+    const union record *record = log_peek(r->events);
+    const struct state_record *expected = &record->state;
+    if (expected->exit != got->exit || expected->count != got->count)
+        return differ(r, DIVERGENCE_POSITION, expected->exit, got->exit, record);
+    if (!same_state(r, expected, got, record))
+        return false;
     log_take(r->events);
     return true;
 }
@@ -245,6 +253,11 @@ static bool replay_ends(struct gate *gate, const struct end_record *got)
         return differ(r, DIVERGENCE_END, expected->reason, got->reason, record);
     if (expected->detail != got->detail || expected->count != got->count || expected->exit != got->exit)
         return differ(r, DIVERGENCE_END, expected->count, got->count, record);
+    struct state_record logged = {
+        .cpu = expected->cpu, .memory = expected->memory, .devices = expected->devices, .inputs = expected->inputs};
+    struct state_record state = {.cpu = got->cpu, .memory = got->memory, .devices = got->devices};
+    if (!same_state(r, &logged, &state, record))
+        return false;
     log_take(r->events);
     return true;
 }

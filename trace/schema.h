@@ -85,12 +85,17 @@
     F(u64, devices, HEX, PLAIN) \
     F(u64, inputs, HEX, PLAIN)
 
-/* The run is over (enum end_reason in core/machine.h). Always the last record. */
-#define END_FIELDS(F)          \
-    F(u16, reason, END, PLAIN) \
-    F(u64, detail, DEC, PLAIN) \
-    F(u64, exit, DEC, DELTA)   \
-    F(u64, count, DEC, DELTA)
+/* The run is over (enum end_reason in core/machine.h). Always the last record; hashes
+ * as in a state record. */
+#define END_FIELDS(F)           \
+    F(u16, reason, END, PLAIN)  \
+    F(u64, detail, DEC, PLAIN)  \
+    F(u64, exit, DEC, DELTA)    \
+    F(u64, count, DEC, DELTA)   \
+    F(u64, cpu, HEX, PLAIN)     \
+    F(u64, memory, HEX, PLAIN)  \
+    F(u64, devices, HEX, PLAIN) \
+    F(u64, inputs, HEX, PLAIN)
 
 #define RECORDS(R)                                            \
     R(1, exit, EXIT, OBSERVATION, EXIT_FIELDS)                \

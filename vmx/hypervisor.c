@@ -216,22 +216,27 @@ static void rest(struct hypervisor *h, const struct position *at, bool wait)
     v->halted = !wakes(h);
 }
 
-static bool hash_state(struct hypervisor *h, const struct position *at)
+static struct state_record state_of(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    struct gate *gate = h->machine.gate;
-    if (at->count < gate->quiet_until || !gate->ops->wants_state(gate, at))
-        return true;
     ept_collect_dirty(&h->ept, &h->machine.memory);
     processor_flush_ept(v->ept_pointer);
-    struct state_record state = {
+    return (struct state_record){
         .kind = REC_STATE,
-        .exit = at->exit,
-        .count = at->count,
+        .exit = v->exits,
+        .count = v->count,
         .cpu = vcpu_hash(v),
         .memory = memory_hash(&h->machine.memory),
         .devices = machine_hash(&h->machine),
     };
+}
+
+static bool hash_state(struct hypervisor *h, const struct position *at)
+{
+    struct gate *gate = h->machine.gate;
+    if (at->count < gate->quiet_until || !gate->ops->wants_state(gate, at))
+        return true;
+    struct state_record state = state_of(h);
     return gate->ops->state(gate, &state);
 }
 
@@ -271,7 +276,16 @@ void hypervisor_run(struct hypervisor *h)
         if (!h->machine.end.reason)
             v->exits++;
     }
+    struct state_record state = state_of(h);
     struct end_record end = {
-        .kind = REC_END, .reason = (u16)h->machine.end.reason, .detail = h->machine.end.detail, .exit = v->exits, .count = v->count};
+        .kind = REC_END,
+        .reason = (u16)h->machine.end.reason,
+        .detail = h->machine.end.detail,
+        .exit = state.exit,
+        .count = state.count,
+        .cpu = state.cpu,
+        .memory = state.memory,
+        .devices = state.devices,
+    };
     gate->ops->ends(gate, &end);
 }
