@@ -11,7 +11,7 @@ RANDOM=2026 # seeds it: the same bytes each time
 # --- recordings that have something of everything -------------------------------------------------
 # Without debug information the kernel is small enough to try each of its bytes.
 mkdir "$work/guests"
-for guest in preempt async_hlt uart; do
+for guest in preempt async_hlt pc_timers uart; do
     strip -o "$work/guests/$guest.elf" "$guests/$guest.elf"
 done
 guests=$work/guests
@@ -81,9 +81,9 @@ for trace in host count; do
         tampered "$trace-arrival-far-$share" "$work/$trace" "First difference,late" arrival $share% value +50000000
     done
     for field in cpu memory devices; do
-        tampered "$trace-state-$field" "$work/$trace" "hash of" state 0 $field ^1
+        tampered "$trace-end-$field" "$work/$trace" "hash of" end 0 $field ^1
     done
-    tampered "$trace-state-inputs" "$work/$trace" "inputs consumed" state 0 inputs ^1
+    tampered "$trace-end-inputs" "$work/$trace" "inputs consumed" end 0 inputs ^1
     tampered "$trace-end-reason" "$work/$trace" "ends otherwise" end 0 reason +1
     tampered "$trace-end-detail" "$work/$trace" "ends otherwise" end 0 detail +1
     tampered "$trace-end-count" "$work/$trace" "ends otherwise" end 0 count +1
@@ -95,6 +95,14 @@ for share in 10 60; do
     tampered "hlt-arrival-value-$share" "$work/hlt" "First difference,late" arrival $share% value +1
     tampered "hlt-injection-later-$share" "$work/hlt" "injected event differs" injection $share% count +1
 done
+
+# The hashes at a block's end need a run of more than one block.
+must_record pc_timers "$work/blocks" --clock count
+for field in cpu memory devices; do
+    tampered "state-$field" "$work/blocks" "hash of" state 1 $field ^1
+done
+tampered state-inputs "$work/blocks" "inputs consumed" state 1 inputs ^1
+tampered state-exit "$work/blocks" "First difference" state 1 exit +1
 
 # A typed byte.
 (sleep 2; printf 'hello there\n') | timeout 120 "$hindvisor" record --quiet --kernel "$guests/uart.elf" -o "$work/uart" \
