@@ -93,11 +93,14 @@ struct mission {
 
 /*
  * Frames: while MISSION_FRAMED, the image mixes lines for the command into the
- * console bytes: FRAME_MARK, a letter, text, '\n'. A FRAME_MARK in the guest's
- * own output is sent twice. The other way, FRAME_MARK and a letter is a command.
+ * console bytes: FRAME_MARK, a letter, text, '\n'. A byte of the guest's own is
+ * FRAME_MARK, FRAME_GUEST and the byte, so that nothing that the carrier says is
+ * taken for it. The other way, FRAME_MARK and a letter is a command, FRAME_MARK
+ * twice is that byte, and all else is typed for the guest.
  */
 enum {
     FRAME_MARK = 0x1f,
+    FRAME_GUEST = 'G',    /* one byte of the guest's console follows, and no '\n' */
     FRAME_HELLO = 'H',    /* "H1": WIRE_VERSION; what comes before is the carrier's chatter */
     FRAME_MESSAGE = 'M',  /* text for the user: an error or a note */
     FRAME_CHUNK = 'C',    /* "C<sequence>": this output chunk is complete on the disk */

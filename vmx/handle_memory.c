@@ -22,18 +22,22 @@ static u64 segment_base(u8 segment)
     return vmcs_read(fields[segment]);
 }
 
-/* Where an operand lies. false: the guest has a fault instead. */
-static bool operand_gpa(struct vcpu *v, const struct mmio_operand *operand, bool write, u64 *gpa)
+/* An operand in guest-physical memory: in one piece, or in two when it crosses a page. */
+struct place {
+    u64 gpa[2];
+    u8 size[2];
+};
+
+/* Where a linear address lies. false: the guest has a fault instead. */
+static bool translate(struct vcpu *v, u8 segment, u64 linear, u32 access, u64 *gpa)
 {
     struct paging paging = vcpu_paging(v);
-    u64 linear = segment_base(operand->segment) + operand->offset;
     if (!vcpu_long_mode())
         linear = (u32)linear;
     if (!vcpu_canonical(linear)) {
-        vcpu_raise(v, operand->segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
+        vcpu_raise(v, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
         return false;
     }
-    u32 access = (write ? ACCESS_WRITE : 0) | (vcpu_cpl() == 3 ? ACCESS_USER : 0);
     struct translation t = paging_walk(&v->machine->memory, &paging, linear, access, true);
     if (t.fault)
         vcpu_raise_pf(v, linear, t.error_code);
@@ -41,7 +45,19 @@ static bool operand_gpa(struct vcpu *v, const struct mmio_operand *operand, bool
     return !t.fault;
 }
 
-static u64 bus_read(struct vcpu *v, u64 gpa, u8 size)
+/* Both pages of an operand must be there before either is touched (SDM 4.7). */
+static bool find_place(struct vcpu *v, const struct mmio_operand *operand, u8 size, bool write, struct place *out)
+{
+    u64 linear = segment_base(operand->segment) + operand->offset;
+    u32 access = (write ? ACCESS_WRITE : 0) | (vcpu_cpl() == 3 ? ACCESS_USER : 0);
+    out->size[0] = (u8)min_u64(size, PAGE_SIZE - linear % PAGE_SIZE);
+    out->size[1] = size - out->size[0];
+    if (!translate(v, operand->segment, linear, access, &out->gpa[0]))
+        return false;
+    return !out->size[1] || translate(v, operand->segment, linear + out->size[0], access, &out->gpa[1]);
+}
+
+static u64 read_piece(struct vcpu *v, u64 gpa, u8 size)
 {
     struct access access = {.size = size};
     if (memory_read(&v->machine->memory, gpa, &access.value, size))
@@ -50,7 +66,7 @@ static u64 bus_read(struct vcpu *v, u64 gpa, u8 size)
     return v->value = access.value;
 }
 
-static void bus_write(struct vcpu *v, u64 gpa, u8 size, u64 value)
+static void write_piece(struct vcpu *v, u64 gpa, u8 size, u64 value)
 {
     struct access access = {.size = size, .write = true, .value = value};
     if (memory_write(&v->machine->memory, gpa, &value, size))
@@ -59,20 +75,55 @@ static void bus_write(struct vcpu *v, u64 gpa, u8 size, u64 value)
     machine_mmio(v->machine, gpa, &access);
 }
 
-struct places {
-    u64 source, target;
-};
-
-/* The usual instruction has one memory operand: the address that the exit names. */
-static bool find_places(struct vcpu *v, const struct mmio_operands *operands, struct places *out)
+static u64 byte_at(const struct place *place, u32 i)
 {
-    bool two = operands->source.exists && operands->target.exists &&
-               (operands->source.offset != operands->target.offset || operands->source.segment != operands->target.segment);
-    if (!two) {
-        out->source = out->target = v->address;
+    return i < place->size[0] ? place->gpa[0] + i : place->gpa[1] + i - place->size[0];
+}
+
+/* The halves of a crossing access have odd sizes, which no device register has: byte by byte. */
+static u64 bus_read(struct vcpu *v, const struct place *place)
+{
+    u64 value = 0;
+    if (!place->size[1])
+        return read_piece(v, place->gpa[0], place->size[0]);
+    for (u32 i = 0; i < (u32)place->size[0] + place->size[1]; i++)
+        value |= (read_piece(v, byte_at(place, i), 1) & 0xff) << 8 * i;
+    return value;
+}
+
+static void bus_write(struct vcpu *v, const struct place *place, u64 value)
+{
+    if (!place->size[1]) {
+        write_piece(v, place->gpa[0], place->size[0], value);
+        return;
+    }
+    for (u32 i = 0; i < (u32)place->size[0] + place->size[1]; i++)
+        write_piece(v, byte_at(place, i), 1, value >> 8 * i & 0xff);
+}
+
+static bool one_place(const struct mmio_operands *o)
+{
+    return !o->source.exists || !o->target.exists ||
+           (o->source.offset == o->target.offset && o->source.segment == o->target.segment);
+}
+
+static bool crosses_page(const struct mmio_operand *operand, u8 size)
+{
+    return (segment_base(operand->segment) + operand->offset) % PAGE_SIZE + size > PAGE_SIZE;
+}
+
+/* The usual instruction has one memory operand within a page: the address that the exit
+ * names. Else the guest's tables are walked. */
+static bool find_places(struct vcpu *v, const struct mmio_operands *o, u8 size, struct place *source, struct place *target)
+{
+    const struct mmio_operand *only = o->source.exists ? &o->source : &o->target;
+    if (one_place(o) && !crosses_page(only, size)) {
+        *source = *target = (struct place){.gpa = {v->address}, .size = {size}};
         return true;
     }
-    return operand_gpa(v, &operands->source, false, &out->source) && operand_gpa(v, &operands->target, true, &out->target);
+    if (o->source.exists && !find_place(v, &o->source, size, false, source))
+        return false;
+    return !o->target.exists || find_place(v, &o->target, size, true, target);
 }
 
 static bool emulate(struct vcpu *v)
@@ -88,13 +139,13 @@ static bool emulate(struct vcpu *v)
         return false;
     v->exit.length = insn.length;
     struct mmio_operands operands = mmio_operands(&insn, &mmio, v->gpr, v->rip, stack_size);
-    struct places places;
-    if (!find_places(v, &operands, &places))
+    struct place source, target;
+    if (!find_places(v, &operands, mmio.size, &source, &target))
         return true;
-    u64 read = operands.source.exists ? bus_read(v, places.source, mmio.size) : 0;
+    u64 read = operands.source.exists ? bus_read(v, &source) : 0;
     struct mmio_step step = mmio_complete(&insn, &mmio, v->gpr, &v->rflags, read, stack_size);
     if (step.writes)
-        bus_write(v, places.target, mmio.size, step.value);
+        bus_write(v, &target, step.value);
     if (step.done)
         vcpu_skip_instruction(v);
     return true;

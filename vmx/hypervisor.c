@@ -11,13 +11,19 @@
 enum { EXIT_FLAG_HALTED = 1 }; /* exit_record.flags: no entry came before it: a halted vCPU looks around */
 enum { VTPR = 0x80 };          /* offset of the TPR in the virtual-APIC page, SDM 30.1.1 */
 
+/* The next guest time at which something happens by itself: a timer, or the run's end. */
+static u64 next_deadline(const struct vcpu *v)
+{
+    return min_u64(v->machine->deadline, v->timeout);
+}
+
 /* Under the count policy a deadline is a count, exactly. */
 static u64 machine_stop_count(const struct vcpu *v)
 {
-    const struct machine *m = v->machine;
-    if (m->clock != CLOCK_COUNT || m->deadline == NEVER)
+    u64 deadline = next_deadline(v);
+    if (v->machine->clock != CLOCK_COUNT || deadline == NEVER)
         return NEVER;
-    return max_u64(m->deadline - v->skipped, v->count + 1);
+    return max_u64(deadline - v->skipped, v->count + 1);
 }
 
 static void choose_stop(struct hypervisor *h)
@@ -25,7 +31,7 @@ static void choose_stop(struct hypervisor *h)
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
     if (v->count >= gate->quiet_until)
-        h->world_stop = gate->ops->stop(gate, v->count, h->machine.deadline);
+        h->world_stop = gate->ops->stop(gate, v->count, next_deadline(v));
     v->stop_at = min_u64(min_u64(h->heartbeat, machine_stop_count(v)), h->world_stop);
 }
 
@@ -192,7 +198,7 @@ static bool wakes(const struct hypervisor *h)
 /* Halted, nothing to wake it, and no timer whose time could simply be skipped to. */
 static bool must_wait(const struct hypervisor *h)
 {
-    return h->vcpu.halted && !wakes(h) && (h->machine.clock == CLOCK_HOST || h->machine.deadline == NEVER);
+    return h->vcpu.halted && !wakes(h) && (h->machine.clock == CLOCK_HOST || next_deadline(&h->vcpu) == NEVER);
 }
 
 static bool can_never_wake(const struct vcpu *v)
@@ -208,10 +214,11 @@ static void rest(struct hypervisor *h, const struct position *at, bool wait)
     if (!wakes(h) && can_never_wake(v)) {
         machine_stop(&h->machine, END_DEAD_HALT, v->rip);
     } else if (wait) {
-        apply(h, gate->ops->wait(gate, at, h->machine.deadline, machine_may_receive(&h->machine)));
+        apply(h, gate->ops->wait(gate, at, next_deadline(v), machine_may_receive(&h->machine)));
     } else if (!wakes(h)) {
-        v->skipped += h->machine.deadline - h->machine.now;
-        machine_advance(&h->machine, h->machine.deadline);
+        u64 deadline = next_deadline(v);
+        v->skipped += deadline - h->machine.now;
+        machine_advance(&h->machine, deadline);
     }
     v->halted = !wakes(h);
 }

@@ -43,7 +43,7 @@ struct replaying {
     bool quiet;
     struct trace *trace;
     char directory[CARRIER_PATH], disk[CARRIER_PATH];
-    u64 exits, hashes; /* in the trace */
+    u64 exits; /* in the trace */
     struct carrier_outcome outcome;
 };
 
@@ -70,20 +70,6 @@ static int parse(int argc, char **argv, struct replaying *r)
 
 /* --- before the run -------------------------------------------------------------- */
 
-static struct failure count_hashes(struct replaying *r)
-{
-    struct trace_cursor *cursor = trace_cursor(r->trace, STREAM_INPUT);
-    union record record;
-    enum trace_step step;
-    if (!cursor)
-        return fail(NO_SPACE, "out of memory");
-    while ((step = trace_next(cursor, &record)) == TRACE_RECORD)
-        r->hashes += record.kind == REC_STATE;
-    struct failure failure = step == TRACE_ERROR ? trace_cursor_failure(cursor) : NO_FAILURE;
-    trace_cursor_free(cursor);
-    return failure;
-}
-
 static struct failure check_trace(struct replaying *r)
 {
     char path[CLI_PATH];
@@ -94,7 +80,6 @@ static struct failure check_trace(struct replaying *r)
         return fail(UNSUPPORTED, "%s was recorded with CPU model %u, this version has only %d",
                     path, manifest->cpu_model, CPU_MODEL_VERSION);
     ATTEMPT(trace_verify(r->trace));
-    ATTEMPT(count_hashes(r));
     r->exits = trace_totals(r->trace, STREAM_OBSERVATION).exits;
     if (!trace_block_count(r->trace, STREAM_INPUT))
         return fail(BAD_INPUT, "%s holds no whole block: there is nothing to replay", path);
@@ -125,7 +110,6 @@ static struct failure run(struct replaying *r)
         .total_exits = r->exits,
         .quiet = r->quiet,
     };
-    job.mission.timeout_ns = NEVER; /* where the run ended is an input of the trace */
     job.mission.tsc_hz = carrier_find(r->processor)->tsc_hz;
     ATTEMPT(carrier_find(r->processor)->check());
     ATTEMPT(session_directory(r->directory));
@@ -144,7 +128,7 @@ static int same(const struct replaying *r)
     char wall[32];
     session_time(r->outcome.wall, wall);
     fprintf(stderr, "replay: same: %lu exits, %lu state hashes, 0 divergences%s (%s)\n",
-            report->exits, r->hashes,
+            report->exits, report->states,
             report->end_reason == END_LOG_ENDED ? ", up to where the recording was cut" : "", wall);
     return CLI_SAME;
 }

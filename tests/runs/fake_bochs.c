@@ -21,9 +21,15 @@ static u64 next_sector, exits;
 static u32 sequence;
 static struct mission mission;
 
+static void guest_byte(int byte)
+{
+    printf("%c%c%c", FRAME_MARK, FRAME_GUEST, byte);
+}
+
 static void say(const char *text)
 {
-    fputs(text, stdout);
+    while (*text)
+        guest_byte(*text++);
     fflush(stdout);
 }
 
@@ -162,9 +168,7 @@ static void echo(int until)
         u8 byte = next_byte();
         if (byte == FRAME_MARK && (byte = next_byte()) != FRAME_MARK)
             finish(byte == COMMAND_TIMEOUT ? END_WALL_TIMEOUT : END_STOPPED, VERDICT_NONE);
-        if (byte == FRAME_MARK)
-            putchar(FRAME_MARK);
-        putchar(byte);
+        guest_byte(byte);
         fflush(stdout);
         snprintf(text, sizeof(text), "%lu", taken + 1);
         if (taken % 64 == 63)

@@ -44,17 +44,21 @@ static struct seen feed(const char *stream, size_t length, size_t piece, struct 
 
 Test(carriers, frames_are_the_same_however_they_are_cut)
 {
-    static const char stream[] = "chatter\x1f\x1f\x1f"
-                                 "Chidden\n\x1fH1\nab\x1f\x1f"
-                                 "c\x1fMa word\nd\x1f"
+    static const char stream[] = "chatter\x1f"
+                                 "Gx\x1f"
+                                 "Chidden\n\x1fH1\nchatter\x1f"
+                                 "Ga\x1f"
+                                 "G\x1f\x1f"
+                                 "Gb\x1fMa word\n(0). chatter\n\x1f"
+                                 "G\n\x1f"
                                  "C0\n\x1f"
                                  "B0\nchatter\x1f"
-                                 "C1\n";
+                                 "C1\n\x1fGx";
     for (size_t piece = 1; piece < sizeof(stream); piece++) {
         struct frames frames;
         struct seen seen = feed(stream, sizeof(stream) - 1, piece, &frames);
-        cr_assert_str_eq(seen.console, "ab\x1f"
-                                       "cd");
+        cr_assert_str_eq(seen.console, "a\x1f"
+                                       "b\n");
         cr_assert_str_eq(seen.frames, "[H1][Ma word][C0][B0]");
         cr_assert(frames.over);
         cr_assert_str_eq(frames.chatter, "chatter");

@@ -1,7 +1,7 @@
 /*
- * A byte stream becomes console bytes and frames (trace/wire.h). Before HELLO
- * and after BYE the carrier's own chatter is on the same stream; it is kept for
- * error messages and never shown as the guest's. Nothing here does I/O.
+ * A byte stream becomes console bytes and frames (trace/wire.h). The carrier's own
+ * chatter is on the same stream; what comes before HELLO is kept for error
+ * messages, and none of it is shown as the guest's. Nothing here does I/O.
  */
 #include "vmx/carriers/frames.h"
 
@@ -39,27 +39,25 @@ static void inside(struct frames *f, u8 byte, const struct frame_handler *handle
         f->text[f->length++] = (char)byte;
 }
 
-static void marked(struct frames *f, u8 byte, const struct frame_handler *handler)
+static void marked(struct frames *f, u8 byte)
 {
-    if (byte == FRAME_MARK) { /* the guest's own mark, sent twice */
-        f->state = FRAME_NONE;
-        if (f->greeted)
-            handler->console(handler->context, &byte, 1);
-        return;
-    }
-    f->state = FRAME_INSIDE;
+    f->state = byte == FRAME_GUEST ? FRAME_GUEST_BYTE : FRAME_INSIDE;
     f->letter = (char)byte;
     f->length = 0;
 }
 
-/* Bytes up to the next mark; returns how many. */
-static size_t plain(struct frames *f, const u8 *bytes, size_t length,
-                    const struct frame_handler *handler)
+static void guest_byte(struct frames *f, u8 byte, const struct frame_handler *handler)
+{
+    f->state = FRAME_NONE;
+    if (f->greeted)
+        handler->console(handler->context, &byte, 1);
+}
+
+/* The carrier's bytes up to the next mark; returns how many. */
+static size_t plain(struct frames *f, const u8 *bytes, size_t length)
 {
     const u8 *mark = memchr(bytes, FRAME_MARK, length);
     size_t run = mark ? (size_t)(mark - bytes) : length;
-    if (f->greeted && run)
-        handler->console(handler->context, bytes, run);
     for (size_t i = 0; !f->greeted && i < run; i++)
         keep_chatter(f, bytes[i]);
     if (!mark)
@@ -73,9 +71,11 @@ void frames_feed(struct frames *f, const u8 *bytes, size_t length,
 {
     for (size_t i = 0; i < length && !f->over;) {
         if (f->state == FRAME_NONE)
-            i += plain(f, bytes + i, length - i, handler);
+            i += plain(f, bytes + i, length - i);
         else if (f->state == FRAME_MARKED)
-            marked(f, bytes[i++], handler);
+            marked(f, bytes[i++]);
+        else if (f->state == FRAME_GUEST_BYTE)
+            guest_byte(f, bytes[i++], handler);
         else
             inside(f, bytes[i++], handler);
     }

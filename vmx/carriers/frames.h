@@ -13,12 +13,12 @@ struct frame_handler {
     void (*frame)(void *context, char letter, const char *text);
 };
 
-enum frame_state { FRAME_NONE, FRAME_MARKED, FRAME_INSIDE };
+enum frame_state { FRAME_NONE, FRAME_MARKED, FRAME_GUEST_BYTE, FRAME_INSIDE };
 
 struct frames {
     enum frame_state state;
-    bool greeted; /* FRAME_HELLO was seen; before it all bytes are the carrier's chatter */
-    bool over;    /* FRAME_BYE was seen; all bytes after it are chatter again */
+    bool greeted; /* FRAME_HELLO was seen; before it no frame counts */
+    bool over;    /* FRAME_BYE was seen; nothing after it counts */
     char letter;
     size_t length;
     char text[FRAME_TEXT];

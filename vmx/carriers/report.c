@@ -126,7 +126,7 @@ static void print_row(FILE *out, const struct report *report, const struct row *
     char text[24];
     double share = report->exits ? 100.0 * (double)row->exits / (double)report->exits : 0;
     fprintf(out, "  %-20s %10lu %6.2f %%", reason_text(row->reason, text), row->exits, share);
-    if (tsc_hz)
+    if (tsc_hz && report->latency_sum[row->reason]) /* the last exit of a run has no entry after it */
         fprintf(out, " %10.2f %10.2f", microseconds(report->latency_min[row->reason], tsc_hz),
                 microseconds(report->latency_sum[row->reason] / row->exits, tsc_hz));
     fputc('\n', out);

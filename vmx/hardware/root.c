@@ -72,12 +72,12 @@ static bool vmcs_is_write_back(void)
 }
 
 static const struct requirement requirements[] = {
-    {has_crc32, "the CPU has no SSE4.2: state hashes need its CRC-32C instruction", true},
-    {has_vmx, "the CPU has no VT-x (CPUID.1:ECX.VMX is 0): under QEMU, nested VT-x needs KVM and -cpu host", true},
-    {firmware_allows, "the firmware has locked VT-x off (IA32_FEATURE_CONTROL): switch it on in the firmware's set-up", true},
-    {cr0_fits, "CR0 cannot take the values that VMX operation demands", true},
-    {cr4_fits, "CR4 cannot take the values that VMX operation demands", true},
-    {vmcs_is_write_back, "VMCS regions may not lie in write-back memory here", true},
+    {has_crc32, "SSE4.2, for the CRC-32C instruction that state hashes need", false},
+    {has_vmx, "VT-x (CPUID.1:ECX.VMX is 0): under QEMU, nested VT-x needs KVM and -cpu host", true},
+    {firmware_allows, "VT-x switched on: the firmware has locked it off (IA32_FEATURE_CONTROL); see the firmware's set-up", true},
+    {cr0_fits, "the CR0 values that VMX operation demands", true},
+    {cr4_fits, "the CR4 values that VMX operation demands", true},
+    {vmcs_is_write_back, "VMCS regions in write-back memory", true},
 };
 
 static void missing_control(void *context, const char *text)
@@ -91,11 +91,14 @@ static void missing_control(void *context, const char *text)
 
 u32 hardware_requirements(void (*missing)(void *context, const char *sentence), void *context)
 {
+    u32 count = 0;
     for (u32 i = 0; i < ARRAY_SIZE(requirements); i++) {
         if (requirements[i].met())
             continue;
         missing(context, requirements[i].sentence);
-        return 1;
+        count++;
+        if (requirements[i].stops)
+            return count;
     }
     struct {
         void (*call)(void *, const char *);
@@ -103,7 +106,7 @@ u32 hardware_requirements(void (*missing)(void *context, const char *sentence), 
     } outer = {missing, context};
     struct capabilities can = capabilities_read();
     struct controls ignored;
-    return controls_resolve(&can, &ignored, missing_control, &outer);
+    return count + controls_resolve(&can, &ignored, missing_control, &outer);
 }
 
 static void write_host_state(const struct host_state *host)

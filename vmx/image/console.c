@@ -88,8 +88,10 @@ bool console_on_debug_port(void)
 
 void console_guest(u8 byte)
 {
-    if (console.framed && byte == FRAME_MARK)
+    if (console.framed) {
         send(FRAME_MARK);
+        send(FRAME_GUEST);
+    }
     send(byte);
     console.middle_of_line = byte != '\n';
 }
