@@ -3,6 +3,7 @@
  * instruction, none may hit inside a shadow (SDM 7.8.1, 7.8.3; 25.4.2).
  *
  * @row: 5 held
+ * @row: 5 refused
  * @ends: debug-exit 0
  */
 #include "tests/guests/lib/sweep.h"

@@ -47,7 +47,7 @@ int main(void)
     BENCH("CR4-PGE", "mov %2, %%cr4; mov %1, %%cr4", "r"(read_cr4()), "r"(read_cr4() ^ CR4_PGE)
           : "memory");
     BENCH("CR8", "mov %1, %%cr8", "r"(0ul) : "memory");
-    apic_timer(TIMER_PERIODIC, TIMER, 100);
+    apic_timer(TIMER_PERIODIC, TIMER, 5000);
     BENCH("HLT", "sti; hlt; cli", "r"(0ul) : "memory");
     apic_timer_off();
     asm volatile("sti; nop; cli");

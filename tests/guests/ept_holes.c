@@ -74,17 +74,6 @@ static void neighbours(void)
     expect_equal(*(volatile u32 *)physical(0xc0000), 0x11223344, "the window's writes stay in it");
 }
 
-/* Loads that begin in RAM and end in the hole, and the other way round. */
-static void straddling(u64 end)
-{
-    *(volatile u64 *)physical(end - 8) = 0x8877665544332211;
-    u64 got = *(volatile u64 *)physical(end - 4);
-    expect_equal(got, 0xffffffff88776655, "a load across the end of RAM");
-    *(volatile u64 *)physical(end - 4) = 0x1111111122222222;
-    expect_equal(*(volatile u64 *)physical(end - 8), 0x2222222244332211,
-                 "a store across it writes the half that is there");
-}
-
 int main(void)
 {
     if (bare()) {
@@ -96,6 +85,5 @@ int main(void)
     expect(is_ram(end - 8) && is_ram(end - 4096) && is_ram(end / 2), "RAM is RAM up to its end");
     holes(end);
     neighbours();
-    straddling(end);
     return 0;
 }

@@ -86,6 +86,7 @@ static void page_faults(void)
     expect(trap.error == 3 && trap.cr2 == rodata, "#PF: error 3 and CR2");
     write_cr0(read_cr0() & ~CR0_WP);
     check(ATTEMPT("movb $1, (%0)", : : "r"(rodata)), NONE, ANYWHERE, "WP=0: no fault");
+    paging_map(gone - 4096, 0x600000, PTE_P | PTE_W);
     check(ATTEMPT("movq (%0), %%rax", : : "r"(gone - 4) : "rax"), PF, 0, "#PF: across a page");
     expect_equal(trap.cr2, gone, "#PF: CR2 is in the second page");
 }

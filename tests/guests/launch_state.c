@@ -2,6 +2,7 @@
  * The state in which the first instruction runs: core/boot/boot.h, and SDM table
  * 10-1 ("as after reset") for all that it leaves open.
  *
+ * @row: 1 held
  * @row: 2 held
  * @ends: debug-exit 0
  */

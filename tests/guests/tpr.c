@@ -4,6 +4,7 @@
  * CR8 or by the register (SDM 11.8.3, 11.8.6; Hindvisor: TPR shadow and threshold).
  *
  * @row: 6 held
+ * @row: 6 refused
  * @ends: debug-exit 0
  */
 #include "tests/guests/lib/apic.h"

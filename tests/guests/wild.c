@@ -26,12 +26,12 @@ static bool spare(u32 port, u32 size)
 static u64 ports(void)
 {
     u64 hash = 0;
-    for (u32 port = 0; port < 0x10000; port++) {
-        hash = fold(hash, inb((u16)port));
+    for (u32 port = 0; port < 0x10000; port++)
         if (!spare(port, 1))
             outb((u16)port, (u8)(port * 37));
-    }
-    for (u32 port = 0; port < 0x10000; port += 4) {
+    for (u32 port = 0; port < 0x10000; port += port < 0x1000 ? 1 : 17)
+        hash = fold(hash, inb((u16)port));
+    for (u32 port = 0; port < 0x10000; port += port < 0x1000 ? 4 : 68) {
         hash = fold(hash, inl((u16)port));
         if (!spare(port, 4))
             outl((u16)port, port * 0x01010101);

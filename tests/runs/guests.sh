@@ -9,6 +9,7 @@
 #   @input: text      typed on the console, \n for Enter
 #   @message: text    must be on stderr
 #   @absent: text     must not be on the console
+#   @exits: NAME N    so many exits by that reason in the recording's summary
 #   @row: N held      the row of features.md that it proves; N refused: its violation is caught
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -64,6 +65,10 @@ check_record() { # NAME DIR: prints what is wrong
     while IFS= read -r text; do
         grep -aqiF -- "$text" "$dir/record.err" || echo "stderr lacks: $text"
     done < <(tags "$name" message)
+    while read -r text want; do
+        [ "$(awk -v name="$text" '$1 == name {print $2}' "$dir/record.err")" = "$want" ] ||
+            echo "there should be $want exits by $text"
+    done < <(tags "$name" exits)
     while IFS= read -r text; do
         grep -aqF -- "$text" "$dir/console" && echo "the console must not show: $text"
     done < <(tags "$name" absent)
@@ -182,7 +187,8 @@ show_rows() {
     local name row
     for name in "${names[@]}"; do
         tags "$name" row | while read -r row; do echo "$row|$name"; done
-    done | sort -n | awk -F'|' '{a[$1] = a[$1] " " $2} !seen[$1]++ {order[++n] = $1}
+    done | cat - <(printf '%s\n' "1 refused|(CPUs that lack something)" "2 refused|(sabotaged entries)" \
+        "3 refused|(a sabotaged control)" "12 refused|(a sabotaged EPT entry)") | sort -n | awk -F'|' '{a[$1] = a[$1] " " $2} !seen[$1]++ {order[++n] = $1}
         END {for (i = 1; i <= n; i++) print "row " order[i] ":" a[order[i]]}'
 }
 
