@@ -25,11 +25,12 @@ static bool refill(struct log_cursor *cursor)
     return !cursor->done;
 }
 
-/* A block comes from a file: a record must lie inside it whole. */
+/* A block comes from a file: a record must lie inside it whole, and its kind too. */
 static u32 size_at(const struct log_cursor *cursor)
 {
-    u32 size = record_size(*(const u16 *)cursor->at);
-    return size && size <= (u64)(cursor->end - cursor->at) ? size : 0;
+    u64 left = (u64)(cursor->end - cursor->at);
+    u32 size = left < sizeof(u16) ? 0 : record_size(*(const u16 *)cursor->at);
+    return size <= left ? size : 0;
 }
 
 const union record *log_peek(struct log_cursor *cursor)

@@ -61,7 +61,7 @@ static bool same_position(struct replayer *r, const union record *record, const 
 }
 
 /* The event that the log has for this exit, of either kind of asking. */
-static struct arrival next_arrival(struct replayer *r, const struct position *at)
+static struct arrival next_arrival(struct replayer *r, const struct position *at, bool may_receive)
 {
     const union record *record = log_peek(r->events);
     if (r->difference.kind != DIVERGENCE_NONE)
@@ -74,6 +74,10 @@ static struct arrival next_arrival(struct replayer *r, const struct position *at
     }
     if (!same_position(r, record, &record->arrival, at))
         return diverged;
+    if (record->arrival.what == ARRIVAL_CONSOLE && !may_receive) {
+        differ(r, DIVERGENCE_INPUT_KIND, REC_ARRIVAL, 0, record);
+        return diverged;
+    }
     struct arrival arrival = {(enum arrival_kind)record->arrival.what, record->arrival.value};
     r->inputs = inputs_add(r->inputs, REC_ARRIVAL, at->exit, (u64)arrival.kind << 56 ^ arrival.value);
     log_take(r->events);
@@ -82,15 +86,14 @@ static struct arrival next_arrival(struct replayer *r, const struct position *at
 
 static struct arrival replay_arrive(struct gate *gate, const struct position *at, bool may_receive)
 {
-    (void)may_receive;
-    return next_arrival(from_gate(gate), at);
+    return next_arrival(from_gate(gate), at, may_receive);
 }
 
 static struct arrival replay_wait(struct gate *gate, const struct position *at, u64 deadline, bool may_receive)
 {
     struct replayer *r = from_gate(gate);
-    (void)deadline, (void)may_receive;
-    struct arrival arrival = next_arrival(r, at);
+    (void)deadline;
+    struct arrival arrival = next_arrival(r, at, may_receive);
     if (arrival.kind != ARRIVAL_NONE)
         return arrival;
     const union record *record = log_peek(r->events);
@@ -113,17 +116,18 @@ static void replay_timer(struct gate *gate, u64 exit, u64 deadline)
     (void)gate, (void)exit, (void)deadline; /* follows from values that are compared */
 }
 
-/* A stop of the world's that is logged for this exit, or was missed before it. */
+/* A stop of the world's that is logged for this exit, or was missed before it. No exit
+ * comes at a stop's count before the stop. */
 static bool check_stop(struct replayer *r, const struct position *at)
 {
     const union record *record = log_peek(r->events);
     if (!record || record->kind != REC_STOP)
         return true;
     const struct stop_record *stop = &record->stop;
-    if (stop->exit < at->exit || (stop->exit == at->exit && stop->count != at->count))
-        return differ(r, DIVERGENCE_POSITION, stop->count, at->count, record);
-    if (stop->exit > at->exit)
+    if (stop->exit > at->exit && stop->count > at->count)
         return true;
+    if (stop->exit != at->exit)
+        return differ(r, DIVERGENCE_POSITION, stop->exit, at->exit, record);
     struct arrival_record logged = {.count = stop->count, .rip = stop->rip, .rcx = stop->rcx, .check = stop->check};
     if (!same_position(r, record, &logged, at))
         return false;
@@ -152,8 +156,10 @@ static bool replay_exit_begins(struct gate *gate, const struct exit_record *exit
 {
     struct replayer *r = from_gate(gate);
     (void)entered;
-    if (!r->compares)
-        return check_stop(r, at);
+    if (!r->compares) { /* the end of a whole log would still be there */
+        r->log_ended = !log_peek(r->events);
+        return !r->log_ended && check_stop(r, at);
+    }
     const union record *record = log_peek(r->exits);
     if (!record) {
         const union record *event = log_peek(r->events);
@@ -238,6 +244,18 @@ static bool replay_state(struct gate *gate, const struct state_record *got)
     return true;
 }
 
+/* The log of a run ends with it. */
+static bool nothing_left(struct replayer *r)
+{
+    struct log_cursor *cursors[] = {r->events, r->values, r->exits};
+    for (u32 i = 0; i < ARRAY_SIZE(cursors); i++) {
+        const union record *record = log_peek(cursors[i]);
+        if (record)
+            return differ(r, DIVERGENCE_END, record->kind, 0, record);
+    }
+    return true;
+}
+
 static bool replay_ends(struct gate *gate, const struct end_record *got)
 {
     struct replayer *r = from_gate(gate);
@@ -259,7 +277,7 @@ static bool replay_ends(struct gate *gate, const struct end_record *got)
     if (!same_state(r, &logged, &state, record))
         return false;
     log_take(r->events);
-    return true;
+    return nothing_left(r);
 }
 
 static const struct gate_ops replayer_ops = {
