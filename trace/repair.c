@@ -1,8 +1,9 @@
 /*
  * Repairs a trace whose recording was killed, or that was damaged: keeps every
  * chunk that is whole in both streams up to the first that is not, and adds the
- * whole chunks that were still on the trace disk. The old streams stay untouched
- * until the new ones are complete and synced.
+ * whole chunks that were still on the trace disk: all of them, for a machine that
+ * was booted by hand. The old streams stay untouched until the new ones are
+ * complete and synced.
  */
 #define _GNU_SOURCE /* SEEK_DATA */
 #include "core/crc.h"
@@ -200,16 +201,36 @@ static u64 skip_zeros(int disk, u64 at)
     }
 }
 
-/* Appends the chunks of the output area that come next, as long as they are whole. */
+/* What the recorder would have taken from the run's report. */
+static void take_report(struct repair *repair, const u8 *payload, size_t length)
+{
+    struct report report;
+    struct manifest *manifest = &repair->writer->manifest;
+    if (length != sizeof(report))
+        return;
+    memcpy(&report, payload, sizeof(report));
+    manifest->guest_ns = report.now;
+    if (!manifest->tsc_hz)
+        manifest->tsc_hz = report.tsc_khz * 1000ull;
+}
+
+/* Appends the chunks of the output area that come next, as long as they are whole. What the
+ * recorder has taken is zeros before the first of them; zeros after one end the area, and what
+ * lies behind is of an earlier run on the same disk. */
 static struct failure recover_chunks(struct repair *repair, int disk, u64 at, u8 *payload)
 {
     struct chunk_header header;
-    while ((at = skip_zeros(disk, at)) != UINT64_MAX && read_chunk(disk, at, &header, payload)) {
-        if (header.kind != CHUNK_RECORDS || header.sequence > repair->writer->manifest.chunks)
+    for (at = skip_zeros(disk, at); at != UINT64_MAX && read_chunk(disk, at, &header, payload);
+         at += align_up(sizeof(header) + header.length, SECTOR)) {
+        u64 next = repair->writer->manifest.chunks;
+        if (header.sequence > next)
             return NO_FAILURE;
-        if (header.sequence == repair->writer->manifest.chunks)
+        if (header.kind == CHUNK_REPORT && header.sequence == next)
+            take_report(repair, payload, header.length);
+        if (header.kind != CHUNK_RECORDS)
+            return NO_FAILURE;
+        if (header.sequence == next)
             ATTEMPT(recover_chunk(repair, payload, header.length));
-        at += align_up(sizeof(header) + header.length, SECTOR);
     }
     return NO_FAILURE;
 }
@@ -286,6 +307,12 @@ static void forget_totals(struct manifest *manifest)
     memset(manifest->bytes, 0, sizeof(manifest->bytes));
 }
 
+/* Its machine was not booted yet, or the disk not copied back: the disk must stay. */
+static bool awaits_recording(const struct repair *repair)
+{
+    return !repair->writer->manifest.chunks && !strcmp(repair->manifest.processor, "image");
+}
+
 static struct failure run(struct repair *repair)
 {
     ATTEMPT(manifest_read(&repair->manifest, repair->path));
@@ -298,6 +325,11 @@ static struct failure run(struct repair *repair)
     count_lost_bytes(repair);
     ATTEMPT(copy_streams(repair, repair->writer->codecs[0]));
     ATTEMPT(recover_disk(repair));
+    if (awaits_recording(repair))
+        return fail(BAD_INPUT,
+                    "%.300s: nothing is recorded on its disk yet; boot its hindvisor.iso with the "
+                    "disk first, and copy the disk back",
+                    repair->path);
     fill_result(repair);
     if (!repair->writer->ended)
         repair->writer->manifest.guest_ns = 0; /* known only at the end */

@@ -179,7 +179,7 @@ struct report {
     u64 exits_by_reason[REASON_LIMIT];
     u64 latency_min[REASON_LIMIT], latency_sum[REASON_LIMIT]; /* host TSC ticks from exit to entry */
     u32 vmcs_count;
-    u32 reserved;
+    u32 tsc_khz; /* of the carrier's TSC, as told or as measured */
     struct vmcs_value vmcs[VMCS_DUMP];
     char message[256]; /* an error in words, NUL-terminated; empty: none */
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/machine.h"
+#include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
 #include "replay/commands/record_options.h"
 #include "replay/commands/session.h"
@@ -16,6 +17,8 @@
 /* Sparse: it takes the space of a few chunks (trace/wire.h). Room for over an hour of nothing but
  * exits. */
 #define RECORD_DISK (32ull << 30)
+/* What somebody may have to copy to a real disk and back. */
+#define HAND_DISK (4ull << 30)
 
 struct recording {
     struct record_options options;
@@ -50,6 +53,8 @@ static struct failure check_inputs(struct recording *r)
     ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     r->carrier = carrier_find(o->manifest.processor);
     o->manifest.tsc_hz = r->carrier->tsc_hz;
+    if (r->carrier->by_hand)
+        snprintf(o->manifest.host_cpu, sizeof(o->manifest.host_cpu), "a machine booted by hand");
     return r->carrier->check();
 }
 
@@ -71,7 +76,17 @@ static struct failure make_places(struct recording *r)
     if (!session_join(r->disk, *r->trace ? r->trace : r->directory,
                       *r->trace ? "disk" : "trace.disk"))
         return fail(BAD_INPUT, "the trace's path is too long");
-    return disk_create(r->disk, RECORD_DISK, NULL, NULL);
+    return disk_create(r->disk, r->carrier->by_hand ? HAND_DISK : RECORD_DISK, NULL, NULL);
+}
+
+/* The trace stays unfinished until `repair` takes its records from the disk. */
+static struct failure prepare(const struct recording *r, const struct carrier_job *job)
+{
+    char then[CARRIER_PATH + 64];
+    ATTEMPT(iso_make(job, r->trace));
+    snprintf(then, sizeof(then), "hindvisor repair %s", r->trace);
+    by_hand_explain(job, r->trace, then);
+    return NO_FAILURE;
 }
 
 static struct failure run(struct recording *r)
@@ -90,7 +105,7 @@ static struct failure run(struct recording *r)
         .sink = {r, r->writer ? take_chunk : NULL},
     };
     ATTEMPT(carrier_place(&job));
-    return carrier_run(&job, &r->outcome);
+    return r->carrier->by_hand ? prepare(r, &job) : carrier_run(&job, &r->outcome);
 }
 
 /* --- after the run ---------------------------------------------------------------- */
@@ -190,6 +205,16 @@ static void print_message(const struct recording *r)
         fputs("hindvisor record: the image ended without running the guest\n", stderr);
 }
 
+static int leave_unfinished(struct recording *r, const struct failure *failure)
+{
+    trace_abandon(r->writer);
+    session_remove(r->directory);
+    if (!failure->code)
+        return CLI_SAME;
+    session_remove(r->trace);
+    return cli_fail(&record_command, failure);
+}
+
 static int record(struct recording *r)
 {
     struct failure failure = check_inputs(r);
@@ -198,6 +223,8 @@ static int record(struct recording *r)
         failure = make_places(r);
     if (!failure.code)
         failure = run(r);
+    if (r->carrier && r->carrier->by_hand)
+        return leave_unfinished(r, &failure);
     if (r->writer) {
         empty = nothing_recorded(r);
         struct failure last = finish_trace(r);

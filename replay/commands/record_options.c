@@ -54,7 +54,9 @@ static const struct cli_option options[] = {
      "with --trap 14: only those whose error code, masked, matches"},
     {OPTION_TIMEOUT, "timeout", "TIME", "end after this much guest time: 10s, 500ms"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
-    {OPTION_PROCESSOR, "processor", "NAME", "what runs the image: bochs, or kvm with nested VT-x (bochs)"},
+    {OPTION_PROCESSOR, "processor", "NAME",
+     "what runs the hypervisor: bochs; kvm with nested VT-x; image: makes an\n"
+     "ISO and a disk for a machine that you boot yourself (bochs)"},
     {OPTION_NO_RECORD, "no-record", NULL, "only run the guest, keep no trace"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {OPTION_OUTPUT, "output", "DIR", "where the trace goes (a new directory in the trace home)"},
@@ -70,7 +72,8 @@ const struct cli_command record_command = {
     .options = options,
     .examples =
         "  hindvisor record --kernel /boot/vmlinuz --initrd initrd.img --append console=ttyS0\n"
-        "  hindvisor record -k vmlinuz -i initrd.img -a console=ttyS0 --timeout 10s -o boot.trace",
+        "  hindvisor record -k vmlinuz -i initrd.img -a console=ttyS0 --timeout 10s -o boot.trace\n"
+        "  hindvisor record --processor image --count exits -k vmlinuz -i initrd.img -o boot.trace",
 };
 
 /* 2026-01-01T00:00:00Z */
@@ -165,7 +168,7 @@ static bool parse_count(const char *text, struct manifest *manifest)
 static int choose_processor(struct manifest *manifest, const char *name)
 {
     if (!carrier_find(name))
-        return cli_misuse(&record_command, "--processor %s: must be `bochs` or `kvm`", name);
+        return cli_misuse(&record_command, "--processor %s: must be `bochs`, `kvm` or `image`", name);
     snprintf(manifest->processor, sizeof(manifest->processor), "%s", name);
     return CLI_END;
 }
@@ -267,6 +270,11 @@ static int check_together(struct record_options *o, int argc, char **argv)
     if (o->no_record && o->output)
         return cli_misuse(&record_command,
                           "--no-record keeps no trace, so --output has no meaning");
+    if (carrier_find(o->manifest.processor)->by_hand &&
+        (o->no_record || o->quiet || o->wall_timeout != NEVER))
+        return cli_misuse(&record_command, "--processor %s does not run the guest here, so "
+                          "--no-record, --quiet and --wall-timeout have no meaning",
+                          o->manifest.processor);
     if (o->manifest.epoch == NEVER)
         o->manifest.epoch = o->manifest.clock == CLOCK_HOST ? (u64)time(NULL) : FIXED_DATE;
     return CLI_END;

@@ -10,16 +10,27 @@
 
 #include "core/cpu_model.h"
 #include "core/machine.h"
+#include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
 #include "replay/commands/session.h"
 #include "vmx/carriers/report.h"
 
 #define REPLAY_DISK (128ull << 20) /* the image writes one report there */
 
-enum { OPTION_QUIET = 'q', OPTION_PROCESSOR = 256, OPTION_WALL_TIMEOUT };
+enum {
+    OPTION_QUIET = 'q',
+    OPTION_OUTPUT = 'o',
+    OPTION_PROCESSOR = 256,
+    OPTION_WALL_TIMEOUT,
+    OPTION_VERDICT
+};
 
 static const struct cli_option options[] = {
-    {OPTION_PROCESSOR, "processor", "NAME", "what runs the image (bochs)"},
+    {OPTION_PROCESSOR, "processor", "NAME",
+     "what runs the hypervisor: bochs; kvm with nested VT-x; image: makes an\n"
+     "ISO and a disk for a machine that you boot yourself (bochs)"},
+    {OPTION_OUTPUT, "output", "DIR", "with --processor image: where ISO and disk go"},
+    {OPTION_VERDICT, "verdict", "DISK", "the verdict that such a machine left on this disk"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {0},
@@ -34,11 +45,14 @@ static const struct cli_command command = {
                "differs, and\n"
                "the first difference is shown; 2: trouble.",
     .options = options,
-    .examples = "  hindvisor replay\n  hindvisor replay boot.trace --quiet",
+    .examples = "  hindvisor replay\n  hindvisor replay boot.trace --quiet\n"
+                "  hindvisor replay boot.trace --processor image -o stick\n"
+                "  hindvisor replay boot.trace --verdict stick/disk",
 };
 
 struct replaying {
     const char *name, *processor;
+    const char *output, *finished_disk; /* of machines booted by hand */
     u64 wall_timeout;
     bool quiet;
     struct trace *trace;
@@ -46,6 +60,25 @@ struct replaying {
     u64 exits; /* in the trace */
     struct carrier_outcome outcome;
 };
+
+static bool by_hand(const struct replaying *r)
+{
+    return carrier_find(r->processor)->by_hand;
+}
+
+static int check_together(struct replaying *r, int argc, char **argv)
+{
+    if (argc - optind > 1)
+        return cli_misuse(&command, "one trace at a time");
+    if (by_hand(r) && !r->output)
+        return cli_misuse(&command, "--processor %s needs --output DIR", r->processor);
+    if (r->output && !by_hand(r))
+        return cli_misuse(&command, "--output is for --processor image: a replay leaves no files");
+    if (by_hand(r) && r->finished_disk)
+        return cli_misuse(&command, "--verdict reads what a machine left: nothing is run for it");
+    r->name = optind < argc ? argv[optind] : NULL;
+    return CLI_END;
+}
 
 static int parse(int argc, char **argv, struct replaying *r)
 {
@@ -56,16 +89,18 @@ static int parse(int argc, char **argv, struct replaying *r)
             return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
         if (code == OPTION_QUIET)
             r->quiet = true;
+        else if (code == OPTION_OUTPUT)
+            r->output = optarg;
+        else if (code == OPTION_VERDICT)
+            r->finished_disk = optarg;
         else if (code == OPTION_PROCESSOR && !carrier_find(r->processor = optarg))
-            return cli_misuse(&command, "--processor %s: this version has only `bochs`", optarg);
+            return cli_misuse(&command, "--processor %s: must be `bochs`, `kvm` or `image`",
+                              optarg);
         else if (code == OPTION_WALL_TIMEOUT && !cli_parse_time(optarg, &r->wall_timeout))
             return cli_misuse(&command, "--wall-timeout %s: must be a time: 10s, 500ms, 2m",
                               optarg);
     }
-    if (argc - optind > 1)
-        return cli_misuse(&command, "one trace at a time");
-    r->name = optind < argc ? argv[optind] : NULL;
-    return CLI_END;
+    return check_together(r, argc, argv);
 }
 
 /* --- before the run -------------------------------------------------------------- */
@@ -97,6 +132,37 @@ static struct failure fill_disk(void *context, int descriptor, u64 *input_sector
     return trace_export_raw(r->trace, STREAM_OBSERVATION, descriptor, exit_sectors);
 }
 
+/* The trace's log on a disk of that name. */
+static struct failure make_disk(struct replaying *r, const char *directory, const char *name)
+{
+    if (!session_join(r->disk, directory, name))
+        return fail(BAD_INPUT, "the path %.300s is too long", directory);
+    return disk_create(r->disk, REPLAY_DISK, fill_disk, r);
+}
+
+static struct failure prepare_files(struct replaying *r, struct carrier_job *job)
+{
+    ATTEMPT(make_disk(r, r->output, "disk"));
+    ATTEMPT(carrier_place(job));
+    return iso_make(job, r->output);
+}
+
+static struct failure prepare(struct replaying *r, struct carrier_job *job)
+{
+    char then[2 * CARRIER_PATH + 64];
+    ATTEMPT(by_hand_directory(r->output));
+    struct failure failure = prepare_files(r, job);
+    if (failure.code) {
+        session_remove(r->output);
+        return failure;
+    }
+    snprintf(then, sizeof(then),
+             "the verdict is on its screen; in full: hindvisor replay %s --verdict %s",
+             trace_path(r->trace), r->disk);
+    by_hand_explain(job, r->output, then);
+    return NO_FAILURE;
+}
+
 static struct failure run(struct replaying *r)
 {
     struct carrier_job job = {
@@ -113,11 +179,21 @@ static struct failure run(struct replaying *r)
     job.mission.tsc_hz = carrier_find(r->processor)->tsc_hz;
     ATTEMPT(carrier_find(r->processor)->check());
     ATTEMPT(session_directory(r->directory));
-    if (!session_join(r->disk, r->directory, "trace.disk"))
-        return fail(BAD_INPUT, "TMPDIR is too long");
-    ATTEMPT(disk_create(r->disk, REPLAY_DISK, fill_disk, r));
+    if (by_hand(r))
+        return prepare(r, &job);
+    ATTEMPT(make_disk(r, r->directory, "trace.disk"));
     ATTEMPT(carrier_place(&job));
     return carrier_run(&job, &r->outcome);
+}
+
+/* What a machine booted by hand has left; the disk must hold this very trace's log. */
+static struct failure read_verdict(struct replaying *r)
+{
+    ATTEMPT(session_directory(r->directory));
+    ATTEMPT(make_disk(r, r->directory, "trace.disk"));
+    ATTEMPT(disk_read_report(r->finished_disk, r->disk, &r->outcome.report));
+    r->outcome.have_report = true;
+    return NO_FAILURE;
 }
 
 /* --- after the run ------------------------------------------------------------------ */
@@ -126,10 +202,13 @@ static int same(const struct replaying *r)
 {
     const struct report *report = &r->outcome.report;
     char wall[32];
+    fprintf(stderr, "replay: same: %lu exits, %lu state hashes, 0 divergences%s", report->exits,
+            report->states,
+            report->end_reason == END_LOG_ENDED ? ", up to where the recording was cut" : "");
     session_time(r->outcome.wall, wall);
-    fprintf(stderr, "replay: same: %lu exits, %lu state hashes, 0 divergences%s (%s)\n",
-            report->exits, report->states,
-            report->end_reason == END_LOG_ENDED ? ", up to where the recording was cut" : "", wall);
+    if (!r->finished_disk) /* it does not say how long it took */
+        fprintf(stderr, " (%s)", wall);
+    fputc('\n', stderr);
     return CLI_SAME;
 }
 
@@ -177,9 +256,12 @@ int cmd_replay(int argc, char **argv)
         return result;
     struct failure failure = check_trace(&r);
     if (!failure.code)
-        failure = run(&r);
+        failure = r.finished_disk ? read_verdict(&r) : run(&r);
     session_remove(r.directory);
-    result = failure.code ? cli_fail(&command, &failure) : verdict(&r);
+    if (failure.code)
+        result = cli_fail(&command, &failure);
+    else
+        result = by_hand(&r) ? CLI_SAME : verdict(&r);
     trace_close(r.trace);
     return result;
 }

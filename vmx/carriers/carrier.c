@@ -6,7 +6,7 @@
 #include "vmx/carriers/carrier.h"
 #include "vmx/image/layout.h"
 
-static const struct carrier *const carriers[] = {&carrier_bochs, &carrier_kvm};
+static const struct carrier *const carriers[] = {&carrier_bochs, &carrier_kvm, &carrier_image};
 
 enum { MIB = 1 << 20, LARGE_PAGE = 2 * MIB, HYPERVISOR_RAM = 24 * MIB };
 

@@ -7,6 +7,7 @@
  * carrier.c       the carriers by name, placing a run in carrier RAM
  * bochs.c         Bochs: its configuration and command line
  * kvm.c           QEMU/KVM with nested VT-x
+ * iso.c           a bootable ISO for machines that the user starts
  * job.c           the files in a run's directory
  * child.c         starting the program, its pipe and its serial line
  * loop.c          the poll loop of a run
@@ -68,6 +69,8 @@ struct carrier {
     const char *program; /* for messages: "Bochs" */
     u64 tsc_hz;          /* of its TSC; 0: the image finds out */
     u64 memory_max;      /* bytes of RAM that it can have */
+    bool by_hand;        /* the user boots it, from iso_make()'s ISO: nothing is run here, and it
+                          * has only its name, its limits and its check() */
     /* Is the program there? Else what to install. */
     struct failure (*check)(void);
     /* Writes configuration files into the job's directory, which will be the program's working
@@ -78,7 +81,7 @@ struct carrier {
     void (*explain)(const char *directory, char *text, size_t size);
 };
 
-extern const struct carrier carrier_bochs, carrier_kvm;
+extern const struct carrier carrier_bochs, carrier_kvm, carrier_image;
 
 /* NULL: no such carrier. */
 const struct carrier *carrier_find(const char *name);
@@ -98,6 +101,13 @@ struct failure check_kernel(const char *path, enum kernel_format *format);
 struct failure check_file(const char *role, const char *path, u64 *size);
 /* Program of that name in PATH; false: none. */
 bool find_program(const char *name, char path[CARRIER_PATH]);
+
+/* --- iso.c ------------------------------------------------------------------------ */
+
+#define ISO_NAME "hindvisor.iso"
+/* Makes DIRECTORY/hindvisor.iso of the job's mission and files; carrier_place() comes first. Its
+ * parts are collected in job->directory. */
+struct failure iso_make(const struct carrier_job *, const char *directory);
 
 /* --- disk.c --------------------------------------------------------------------- */
 
@@ -125,5 +135,8 @@ void disk_close(struct trace_disk *);
 struct failure disk_next_chunk(struct trace_disk *, u32 *kind, u32 *length);
 /* Gives the last chunk's space back to the file system; it reads as zeros then. */
 void disk_forget_chunk(struct trace_disk *, u32 length);
+/* The report that a run left on a disk, which is only read. `log`: a disk with the log that it
+ * must have been given. BAD_INPUT: it holds no report, or another log. */
+struct failure disk_read_report(const char *path, const char *log, struct report *);
 
 #endif

@@ -84,18 +84,24 @@ static bool read_at(int descriptor, void *to, size_t length, u64 offset)
     return true;
 }
 
-struct failure disk_open_output(struct trace_disk *disk, const char *path)
+static struct failure open_output(struct trace_disk *disk, const char *path, int access)
 {
     struct disk_header header;
-    *disk = (struct trace_disk){.descriptor = open(path, O_RDWR | O_CLOEXEC)};
-    if (disk->descriptor < 0 || !read_at(disk->descriptor, &header, sizeof(header), 0))
-        return fail_errno("cannot read the trace disk %s", path);
-    if (header.magic != DISK_MAGIC || header.version != WIRE_VERSION)
-        return fail(INTERNAL, "the trace disk %s has no valid header", path);
+    *disk = (struct trace_disk){.descriptor = open(path, access | O_CLOEXEC)};
+    if (disk->descriptor < 0)
+        return fail_errno("cannot open the trace disk %s", path);
+    if (!read_at(disk->descriptor, &header, sizeof(header), 0) || header.magic != DISK_MAGIC ||
+        header.version != WIRE_VERSION)
+        return fail(BAD_INPUT, "%s is no trace disk of this version", path);
     disk->sectors = header.sectors;
     disk->next = header.output_start;
     disk->payload = malloc(CHUNK_MAX);
     return disk->payload ? NO_FAILURE : fail(NO_SPACE, "out of memory");
+}
+
+struct failure disk_open_output(struct trace_disk *disk, const char *path)
+{
+    return open_output(disk, path, O_RDWR);
 }
 
 void disk_close(struct trace_disk *disk)
@@ -146,4 +152,51 @@ void disk_forget_chunk(struct trace_disk *disk, u32 length)
     if (fallocate(disk->descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                   (off_t)((disk->next - sectors) * SECTOR), (off_t)(sectors * SECTOR)))
         return;
+}
+
+/* --- a report that is read later ---------------------------------------------------- */
+
+/* Is what lies between the headers and the output areas the same? */
+static bool same_log(const struct trace_disk *disk, const struct trace_disk *expected)
+{
+    bool same = disk->next == expected->next;
+    u8 *ours = disk->payload, *theirs = expected->payload;
+    for (u64 at = SECTOR, end = disk->next * SECTOR, length; same && at < end; at += length) {
+        length = min_u64(end - at, CHUNK_MAX);
+        same = read_at(disk->descriptor, ours, length, at) &&
+               read_at(expected->descriptor, theirs, length, at) && !memcmp(ours, theirs, length);
+    }
+    return same;
+}
+
+static struct failure find_report(struct trace_disk *disk, const char *path, struct report *report)
+{
+    for (u32 kind = 0, length = 0;;) {
+        struct failure failure = disk_next_chunk(disk, &kind, &length);
+        if (failure.code)
+            return fail(BAD_INPUT, "%s: %.300s", path, failure.text);
+        if (!kind)
+            return fail(BAD_INPUT, "%s holds no report: the run on it has not come to its end", path);
+        if (kind != CHUNK_REPORT)
+            continue;
+        if (length != sizeof(*report))
+            return fail(BAD_INPUT, "the report on %s is of another version", path);
+        memcpy(report, disk->payload, sizeof(*report));
+        return NO_FAILURE;
+    }
+}
+
+struct failure disk_read_report(const char *path, const char *log, struct report *report)
+{
+    struct trace_disk disk = {.descriptor = -1}, expected = {.descriptor = -1};
+    struct failure failure = open_output(&disk, path, O_RDONLY);
+    if (!failure.code)
+        failure = open_output(&expected, log, O_RDONLY);
+    if (!failure.code && !same_log(&disk, &expected))
+        failure = fail(BAD_INPUT, "%s was made from another trace, or was damaged", path);
+    if (!failure.code)
+        failure = find_report(&disk, path, report);
+    disk_close(&disk);
+    disk_close(&expected);
+    return failure;
 }

@@ -68,6 +68,20 @@ static struct failure copy_module(int disk, const char *path, const struct modul
     return NO_FAILURE;
 }
 
+struct failure job_copy(const struct carrier_job *job, const char *name, const char *from)
+{
+    char path[CARRIER_PATH];
+    struct module whole = {0};
+    ATTEMPT(job_path(path, job, name));
+    ATTEMPT(check_file(name, from, &whole.length));
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0)
+        return fail_errno("cannot write %s", path);
+    struct failure failure = copy_module(file, from, &whole);
+    close(file);
+    return failure;
+}
+
 /* The guest's files, on a disk for the image to read. */
 struct failure job_write_modules(const struct carrier_job *job)
 {

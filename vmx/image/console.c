@@ -2,7 +2,7 @@
  * The console: the guest's bytes, lines for the user and frames for the command,
  * mixed on one channel (trace/wire.h). Output goes to port 0xe9 where there is
  * one (Bochs and QEMU's debug console: reading it gives 0xe9), else to COM1,
- * polled. Input comes from COM1, polled, and is never waited for. No interrupts.
+ * polled; while not framed also to the screen, for PCs that have neither. Input comes from COM1, polled, and is never waited for. No interrupts.
  * UART: 16550D data sheet.
  */
 #include "vmx/image/ports.h"
@@ -27,7 +27,7 @@ enum {
 enum { TYPED_MAX = 256, PUMP_MAX = 32, LINE_MAX = 512, TAKEN_STEP = 64 };
 
 static struct {
-    bool framed, debug_port, uart;
+    bool framed, debug_port, uart, screen;
     bool middle_of_line; /* the last byte sent was not '\n' */
     bool marked;         /* the last byte received was FRAME_MARK */
     u32 commands;
@@ -59,6 +59,12 @@ void console_init(bool framed)
         uart_init();
 }
 
+void console_use_screen(void)
+{
+    console.screen = true;
+    vga_clear();
+}
+
 static void uart_wait(u8 status)
 {
     for (u32 i = 0; i < SEND_PATIENCE && !(port_read(UART_STATUS) & status); i++)
@@ -67,6 +73,8 @@ static void uart_wait(u8 status)
 
 static void send(u8 byte)
 {
+    if (console.screen && !console.framed)
+        vga_send(byte);
     if (console.debug_port) {
         port_write(DEBUG_PORT, byte);
     } else if (console.uart) {

@@ -142,6 +142,8 @@ void image_main(u32 loader, u32 info)
     console_init(false);
     host_tables_init();
     context.boot = loader == ROM_MAGIC ? BOOT_ROM : BOOT_MULTIBOOT;
+    if (loader == MULTIBOOT_MAGIC)
+        console_use_screen();
     if (loader != ROM_MAGIC && loader != MULTIBOOT_MAGIC)
         image_fail(ERR(BAD_INPUT, "the image was started by an unknown loader (0x%A)", loader, 0));
     count = context.boot == BOOT_ROM ? rom_read(&context, info, taken)

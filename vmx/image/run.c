@@ -14,6 +14,7 @@
 #include "vmx/hypervisor.h"
 #include "vmx/image/carrier_world.h"
 #include "vmx/image/image.h"
+#include "vmx/image/outcome.h"
 #include "vmx/processor.h"
 
 enum { CALIBRATION_CODE = 0x8000 }; /* guest-physical, before the guest is loaded */
@@ -226,17 +227,26 @@ static void describe_end(void)
         print_error(report.message, sizeof(report.message), &log.error);
 }
 
+static void say_end(const struct mission *mission)
+{
+    if (mission->flags & MISSION_FRAMED)
+        console_message("%s after %lu exits, %lu guest ticks%s%s", report.verdict == VERDICT_DIVERGED ? "diverged" : "ended",
+                        report.exits, report.count, report.message[0] ? ": " : "", report.message);
+    else
+        outcome_say(mission, &report);
+}
+
 static void leave(const struct mission *mission)
 {
     hypervisor_report(&hypervisor, &report);
+    report.tsc_khz = (u32)(carrier.tsc_hz / 1000);
     if (mission->mode == MODE_REPLAY)
         add_verdict();
     describe_end();
     check(hardware_stop());
     if (mission->flags & MISSION_DISK)
         check(disk_append(CHUNK_REPORT, &report, sizeof(report)));
-    console_message("%s after %lu exits, %lu guest ticks%s%s", report.verdict == VERDICT_DIVERGED ? "diverged" : "ended", report.exits,
-                    report.count, report.message[0] ? ": " : "", report.message);
+    say_end(mission);
     image_exit(report.verdict == VERDICT_DIVERGED ? DIVERGED : OK);
 }
 

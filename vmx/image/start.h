@@ -12,6 +12,11 @@ void image_stop(enum status status) __attribute__((noreturn));
 
 void console_drain(void); /* waits until the last byte has left the UART */
 bool console_on_debug_port(void);
+void console_use_screen(void); /* also, while not framed: VGA text as firmware left it */
+
+/* vga.c */
+void vga_clear(void);
+void vga_send(u8 byte);
 
 /* vectors.S: one stub of VECTOR_STUB_SIZE bytes per vector; all call host_vector(). */
 enum { VECTORS = 256, VECTOR_STUB_SIZE = 16 };
