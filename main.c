@@ -1,4 +1,5 @@
 /* The command line's first word. Everything else lives where its work lives. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), not a death */
     if (argc < 2) {
         print_usage(stderr);
         return CLI_TROUBLE;

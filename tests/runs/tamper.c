@@ -4,7 +4,7 @@
  * exit, is printed: "KIND NUMBER exit EXIT FIELD OLD -> NEW".
  *
  * usage: tamper TRACE COPY KIND NUMBER|PERCENT% FIELD CHANGE
- *        tamper TRACE COPY --kernel FILE | --initrd FILE
+ *        tamper TRACE COPY --kernel FILE | --initrd FILE | --version NUMBER
  *        tamper TRACE --count KIND
  *   CHANGE: +N, -N, ^N (exclusive or) or =N
  */
@@ -23,6 +23,7 @@ struct change {
     char operation;
     u64 operand;
     const char *images[2]; /* kernel, initrd; NULL: as they are */
+    u32 version;           /* of the format; 0: as it is */
 };
 
 /* One stream, with the record that comes next. */
@@ -181,6 +182,8 @@ static void make_copy(struct copy *copy, const char *path, const struct change *
     open_copy(copy, path, change);
     while (copy_chunk(copy, number, change))
         number++;
+    if (change->version)
+        trace_writer_manifest(copy->writer)->version = change->version;
     require(trace_finish(copy->writer));
     for (u32 s = 0; s < STREAM_COUNT; s++)
         trace_cursor_free(copy->sources[s].cursor);
@@ -197,6 +200,8 @@ int main(int argc, char **argv)
         printf("%lu\n", count_kind(copy.trace, kind_by_name(argv[3])));
     else if (argc == 5 && (!strcmp(argv[3], "--kernel") || !strcmp(argv[3], "--initrd")))
         change.images[!strcmp(argv[3], "--initrd")] = argv[4];
+    else if (argc == 5 && !strcmp(argv[3], "--version"))
+        change.version = (u32)strtoul(argv[4], NULL, 0);
     else if (argc == 7)
         parse_change(copy.trace, argv + 3, &change);
     else

@@ -412,7 +412,6 @@ static struct failure watch_signals(struct run *run)
     for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
         sigaddset(&set, watched[i]);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(), not a death */
     signal(SIGTTOU, SIG_IGN); /* terminal_leave() must work in the background too */
     sigprocmask(SIG_BLOCK, &set, &run->old_mask);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
