@@ -24,9 +24,9 @@ for i in $(seq "$times"); do
     sleep $((moment / 1000)).$(printf %03d $((moment % 1000)))
     # Every third time the command falls behind first, so that blocks wait on the trace disk.
     [ $((i % 3)) != 0 ] || { kill -STOP $process 2>/dev/null; sleep 1.5; }
-    kill -9 $process 2>/dev/null || { wait $process; echo "skip kill-$i-at-$moment-ms (it had ended)"; continue; }
+    kill -9 $process 2>/dev/null || { wait $process; echo "skip kill-$i (it had ended after $moment ms)"; continue; }
     wait $process 2>/dev/null
-    name=kill-$i-at-$moment-ms
+    name=kill-$i
     if [ ! -e "$trace/manifest" ]; then
         [ ! -e "$trace" ] || [ -z "$(ls "$trace" | grep -v -e kernel -e '\.')" ]
         result "$name-before-there-was-a-trace" $?
@@ -42,7 +42,8 @@ for i in $(seq "$times"); do
     { [ $repaired = 0 ] || [ $repaired = 1 ]; } && [ "${kept:-0}" -ge "$complete" ] && [ "${kept:-0}" -le "$blocks" ]
     good=$?
     { echo "(exit status $repaired; $complete blocks were complete, kept: $kept)"; ls -la "$trace"; } >>"$work/repair.out"
-    result "$name-keeps-$complete-blocks" $good "$work/repair.out"
+    result "$name-keeps-whole-blocks" $good "$work/repair.out"
+    echo "    after $moment ms: $complete blocks"
     if [ "${kept:-0}" = 0 ]; then
         expect "$name-has-nothing-to-replay" 2 'nothing to replay|no whole block' "$hindvisor" replay --quiet "$trace"
     else
