@@ -3,6 +3,7 @@
 #include "core/crc.h"
 #include "core/mem.h"
 #include "vmx/controls.h"
+#include "vmx/events.h"
 #include "vmx/exits.h"
 #include "vmx/inject.h"
 #include "vmx/processor.h"
@@ -190,9 +191,14 @@ static void take_arrivals(struct hypervisor *h, const struct position *at)
     } while (arrival.kind != ARRIVAL_NONE && !h->machine.end.reason);
 }
 
+static bool nmi_wakes(const struct hypervisor *h)
+{
+    return machine_nmi_pending(&h->machine) && !(vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_NMI);
+}
+
 static bool wakes(const struct hypervisor *h)
 {
-    return machine_nmi_pending(&h->machine) || (machine_pending_vector(&h->machine) >= 0 && inject_possible(&h->vcpu));
+    return nmi_wakes(h) || (machine_pending_vector(&h->machine) >= 0 && inject_possible(&h->vcpu));
 }
 
 /* Halted, nothing to wake it, and no timer whose time could simply be skipped to. */
