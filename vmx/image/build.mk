@@ -24,14 +24,3 @@ $(BUILD)/image/hindvisor.bin: $(BUILD)/image/hindvisor.elf
 
 $(BUILD)/image/rom.bin: $(BUILD)/image/vmx/image/rom.o
 	$(call say,COPY,$@)objcopy -O binary -j .text $< $@
-
-# A bootable CD-ROM or stick for any PC: make build/hindvisor.iso ISO_KERNEL=... ISO_INITRD=... ISO_APPEND=...
-ISO_KERNEL ?= -
-ISO_INITRD ?= -
-ISO_APPEND ?=
-
-iso: $(BUILD)/hindvisor.iso ## a bootable ISO with the guest in ISO_KERNEL, ISO_INITRD, ISO_APPEND
-.PHONY: iso
-
-$(BUILD)/hindvisor.iso: $(BUILD)/image/hindvisor.bin tools/make-iso $(filter-out -,$(ISO_KERNEL) $(ISO_INITRD))
-	$(call say,ISO,$@)tools/make-iso -i $< "$(ISO_KERNEL)" "$(ISO_INITRD)" "$(ISO_APPEND)" $@

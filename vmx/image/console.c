@@ -2,7 +2,8 @@
  * The console: the guest's bytes, lines for the user and frames for the command,
  * mixed on one channel (trace/wire.h). Output goes to port 0xe9 where there is
  * one (Bochs and QEMU's debug console: reading it gives 0xe9), else to COM1,
- * polled; while not framed also to the screen, for PCs that have neither. Input comes from COM1, polled, and is never waited for. No interrupts.
+ * polled; while not framed also to the screen, for PCs that have neither. Input
+ * comes from COM1, polled, and is never waited for. No interrupts.
  * UART: 16550D data sheet.
  */
 #include "vmx/image/ports.h"
