@@ -419,11 +419,11 @@ Test(trace_files, repair_refuses_when_an_image_is_not_the_recorded_one)
     cr_expect(strstr(failure.text, "SHA-256"), "%s", failure.text);
 }
 
-/* Puts the raw chunk on a made-up trace disk at sector *at. */
-static void put_on_disk(int disk, u64 *at, u32 sequence, const u8 *raw, size_t length)
+/* Puts a chunk on a made-up trace disk at sector *at. */
+static void put_chunk(int disk, u64 *at, u32 kind, u32 sequence, const void *raw, size_t length)
 {
     struct chunk_header header = {.magic = CHUNK_MAGIC,
-                                  .kind = CHUNK_RECORDS,
+                                  .kind = kind,
                                   .sequence = sequence,
                                   .length = (u32)length,
                                   .checksum = crc32c(~0u, raw, length)};
@@ -432,6 +432,57 @@ static void put_on_disk(int disk, u64 *at, u32 sequence, const u8 *raw, size_t l
     cr_assert_eq(pwrite(disk, &header, sizeof(header), (off_t)(*at * SECTOR)),
                  (ssize_t)sizeof(header));
     *at += align_up(sizeof(header) + length, SECTOR) / SECTOR;
+}
+
+static void put_on_disk(int disk, u64 *at, u32 sequence, const u8 *raw, size_t length)
+{
+    put_chunk(disk, at, CHUNK_RECORDS, sequence, raw, length);
+}
+
+/* The disk of a machine booted by hand, with one chunk that ends the run. */
+static int filled_disk(u64 *at)
+{
+    struct disk_header header = {.magic = DISK_MAGIC, .version = WIRE_VERSION, .output_start = 3};
+    int disk = open(scratch_path("trace/disk"), O_RDWR | O_CREAT, 0600);
+    cr_assert_eq(pwrite(disk, &header, sizeof(header), 0), (ssize_t)sizeof(header));
+    sample_chunk(&source, EXITS, CLOCKS);
+    sample_end(&source);
+    *at = header.output_start;
+    put_on_disk(disk, at, 0, source.raw, source.used);
+    return disk;
+}
+
+Test(trace_files, repair_takes_the_report_from_the_trace_disk)
+{
+    static struct report report = {.now = 123456789, .tsc_khz = 2500};
+    struct manifest manifest;
+    struct repair_result result;
+    u64 at;
+    trace_abandon(start());
+    int disk = filled_disk(&at);
+    put_chunk(disk, &at, CHUNK_REPORT, 1, &report, sizeof(report));
+    close(disk);
+    struct failure failure = trace_repair(scratch_path("trace"), false, &result);
+    cr_assert_eq(failure.code, OK, "%s", failure.text);
+    cr_assert_eq(manifest_read(&manifest, scratch_path("trace")).code, OK);
+    cr_expect_eq(manifest.finished, TRACE_FINISHED);
+    cr_expect_eq(manifest.guest_ns, 123456789);
+    cr_expect_eq(manifest.tsc_hz, 2500000);
+}
+
+Test(trace_files, repair_takes_nothing_behind_the_end_of_the_trace_disk)
+{
+    struct repair_result result;
+    u64 at;
+    trace_abandon(start());
+    int disk = filled_disk(&at);
+    at++; /* the end mark; behind it an earlier and longer run */
+    put_on_disk(disk, &at, 1, source.raw, source.used);
+    close(disk);
+    struct failure failure = trace_repair(scratch_path("trace"), false, &result);
+    cr_assert_eq(failure.code, OK, "%s", failure.text);
+    cr_expect_eq(result.recovered, 1);
+    cr_expect_eq(result.exits, EXITS);
 }
 
 Test(trace_files, repair_recovers_chunks_from_the_trace_disk)
