@@ -47,8 +47,17 @@ static struct failure bochs_check(void)
     return NO_FAILURE;
 }
 
-/* Loads a file into carrier RAM before the reset; `number` 1 to 4. Bochs 2.7 keeps RAM in
- * blocks of 128 KiB and loads a longer file over its neighbours: small files only. */
+/* Bochs 2.7 keeps RAM in blocks of 128 KiB and loads a longer file over its neighbours: the image
+ * goes in pieces. */
+enum { RAM_BLOCK = 128 << 10, IMAGE_PIECES = 3 };
+_Static_assert(IMAGE_ADDRESS % RAM_BLOCK == 0, "each piece fills one block");
+
+static void name_piece(char name[16], int number)
+{
+    snprintf(name, 16, "image.%d", number);
+}
+
+/* Loads a file into carrier RAM before the reset; `number` 1 to 4. */
 static void ram_image(FILE *out, int number, const char *path, u64 address)
 {
     fprintf(out, "optramimage%d: file=%s, address=0x%lx\n", number, path, address);
@@ -66,21 +75,43 @@ static void write_lines(FILE *out, const struct carrier_job *job, const char *li
     fputs(fixed_lines, out);
     fprintf(out, "memory: host=%lu, guest=%lu\n", memory, memory);
     fprintf(out, "romimage: file=rom.bin, address=0x%x\n", ROM_ADDRESS);
-    ram_image(out, 1, "hindvisor.bin", IMAGE_ADDRESS);
-    ram_image(out, 2, "mission", MISSION_ADDRESS);
+    for (int i = 0; i < IMAGE_PIECES; i++) {
+        char name[16];
+        name_piece(name, i);
+        ram_image(out, i + 1, name, IMAGE_ADDRESS + (u64)i * RAM_BLOCK);
+    }
+    ram_image(out, IMAGE_PIECES + 1, "mission", MISSION_ADDRESS);
     fprintf(out, "com1: enabled=1, mode=term, dev=%s\n", line);
     flat_disk(out, "master", "disk", sectors);
     flat_disk(out, "slave", "modules", job_module_sectors(job));
 }
 
+/* All pieces are written: what is left of the last ones is zeros. */
+static struct failure save_image(const struct carrier_job *job)
+{
+    static u8 image[IMAGE_PIECES * RAM_BLOCK + 1];
+    char path[CARRIER_PATH], name[16];
+    ATTEMPT(find_image("hindvisor.bin", path));
+    FILE *in = fopen(path, "re");
+    if (!in)
+        return fail_errno("cannot read %s", path);
+    size_t length = fread(image, 1, sizeof(image), in);
+    fclose(in);
+    if (length == sizeof(image))
+        return fail(NO_SPACE, "%.300s is too large for Bochs: it can load %d KiB", path,
+                    IMAGE_PIECES * RAM_BLOCK >> 10);
+    for (int i = 0; i < IMAGE_PIECES; i++) {
+        name_piece(name, i);
+        ATTEMPT(job_save(job, name, image + i * RAM_BLOCK, RAM_BLOCK));
+    }
+    return NO_FAILURE;
+}
+
 static struct failure link_files(const struct carrier_job *job)
 {
-    static const char *const parts[] = {"hindvisor.bin", "rom.bin"};
     char path[CARRIER_PATH];
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        ATTEMPT(find_image(parts[i], path));
-        ATTEMPT(job_link(job, parts[i], path));
-    }
+    ATTEMPT(find_image("rom.bin", path));
+    ATTEMPT(job_link(job, "rom.bin", path));
     ATTEMPT(job_link(job, "disk", job->disk));
     return job_write_modules(job);
 }
@@ -106,6 +137,7 @@ static struct failure bochs_prepare(const struct carrier_job *job, const char *l
         {"bochs", "-q", "-unlock", "-f", "bochsrc", "-rc", "bochs.rc", NULL}};
     ATTEMPT(job_save(job, "mission", &job->mission, sizeof(job->mission)));
     ATTEMPT(job_save(job, "bochs.rc", debugger_lines, strlen(debugger_lines)));
+    ATTEMPT(save_image(job));
     ATTEMPT(link_files(job));
     ATTEMPT(write_configuration(job, line));
     *command = bochs;
