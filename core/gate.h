@@ -68,6 +68,10 @@ struct gate_ops {
     bool (*exit_begins)(struct gate *, const struct exit_record *, const struct position *, u64 entered);
     /* Its handler is done: `value` is what the guest wrote or was given. */
     bool (*exit_ends)(struct gate *, const struct exit_record *, const struct position *);
+    /* Both at once, for exit `number` that came and went while nothing was due. Only while the
+     * count is below quiet_until; false: the next exit wants the long way. NULL: this gate is
+     * never quiet. */
+    bool (*exit_passes)(struct gate *, const struct exit_record *, u64 number, u64 entered);
     /* The next VM entry delivers this event to the guest. */
     bool (*injected)(struct gate *, const struct injection_record *);
     /* A block ends at this exit: the gate wants the hashes of the whole state ... */

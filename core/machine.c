@@ -196,10 +196,9 @@ void machine_advance(struct machine *m, u64 now)
         fire_due(m);
 }
 
-u64 machine_read_clock(struct machine *m)
+u64 machine_read_host_clock(struct machine *m)
 {
-    if (m->clock == CLOCK_HOST)
-        machine_advance(m, m->gate->ops->clock(m->gate, m->exit));
+    machine_advance(m, m->gate->ops->clock(m->gate, m->exit));
     return m->now;
 }
 

@@ -92,7 +92,11 @@ void machine_set_tsc_deadline(struct machine *, u64 deadline);
 bool machine_set_apic_base(struct machine *, u64 value); /* MSR 0x1b; false: #GP */
 
 /* The time for a reading by the guest: under clock policy `host` this is an input. */
-u64 machine_read_clock(struct machine *);
+u64 machine_read_host_clock(struct machine *);
+static inline u64 machine_read_clock(struct machine *m)
+{
+    return m->clock == CLOCK_HOST ? machine_read_host_clock(m) : m->now;
+}
 /* Guest time has come to `now`: timers that are due go off. */
 void machine_advance(struct machine *, u64 now);
 /* A byte arrives on the console. Only when machine_may_receive(). */

@@ -12,7 +12,7 @@ void log_hand_on(struct log *log)
         log->buffer = NULL;
         log->capacity = 0;
     }
-    log->used = log->exits = 0;
+    log->used = 0;
 }
 
 static bool refill(struct log_cursor *cursor)

@@ -13,7 +13,6 @@ struct log {
     u8 *buffer;    /* NULL: nothing is kept */
     u32 capacity;  /* 0 without a buffer */
     u32 used;
-    u32 exits; /* exit records in the buffer */
     /* Takes the buffer's content; the log is empty afterwards either way. */
     struct err (*hand_on)(void *context, const void *records, u32 length);
     void *context;
@@ -34,14 +33,13 @@ static inline void *log_append(struct log *log, enum record_kind kind)
         return &log_scrap;
     u16 *record = (u16 *)(log->buffer + log->used);
     log->used += record_size(kind);
-    log->exits += kind == REC_EXIT;
     *record = (u16)kind;
     return record;
 }
 
 static inline bool log_full(const struct log *log) /* time to end the block */
 {
-    return log->exits >= BLOCK_EXITS || (log->used && log->used + LOG_EXIT_ROOM > log->capacity);
+    return log->used + LOG_EXIT_ROOM > log->capacity && log->used;
 }
 
 void log_hand_on(struct log *);

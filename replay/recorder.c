@@ -5,7 +5,7 @@
 
 /* Looks at the console are this far apart, in guest count or, while the guest idles and
  * its count stands still, in exits. */
-enum { POLL_COUNT = 1 << 17, POLL_EXITS = 64 };
+enum { POLL_COUNT = 1 << 17, POLL_EXITS = 512 };
 enum { BLOCK_COUNT = 1 << 28 };    /* a block ends at the latest after this much guest count */
 enum { EXIT_PREEMPTION_TIMER = 52 };
 
@@ -92,7 +92,7 @@ static struct arrival record_arrive(struct gate *gate, const struct position *at
         r->deadline = r->world_stop = NEVER; /* once; the next stop() sets them anew */
         return time_arrival(r, at);
     }
-    if (at->count < r->next_poll && at->exit < r->next_poll_exit)
+    if (at->count < r->next_poll)
         return (struct arrival){ARRIVAL_NONE, 0};
     struct arrival arrival = look_outside(r, at, may_receive);
     if (arrival.kind == ARRIVAL_NONE) {
@@ -138,32 +138,48 @@ static void log_stop(struct recorder *r, const struct position *at)
     r->inputs = inputs_add(r->inputs, REC_STOP, at->exit, at->count);
 }
 
+static void hand_on(struct recorder *r)
+{
+    log_hand_on(r->log);
+    r->block_done = false;
+    r->open = &log_scrap.exit;
+}
+
 static bool record_exit_begins(struct gate *gate, const struct exit_record *exit, const struct position *at, u64 entered)
 {
     struct recorder *r = from_gate(gate);
-    if (r->open)
-        r->open->tsc_entry = entered;
-    if (r->block_done) {
-        log_hand_on(r->log);
-        r->block_done = false;
-        r->open = NULL;
-    }
-    if (at->exit >= r->next_poll_exit)
-        gate->quiet_until = 0;
+    r->open->tsc_entry = entered;
+    if (r->block_done)
+        hand_on(r);
     if (exit->reason == EXIT_PREEMPTION_TIMER && at->count >= r->world_stop)
         log_stop(r, at);
     return true;
 }
 
-static bool record_exit_ends(struct gate *gate, const struct exit_record *exit, const struct position *at)
+/* false: it is time for more than exits. */
+static bool append_exit(struct recorder *r, const struct exit_record *exit, u64 number)
 {
-    struct recorder *r = from_gate(gate);
-    (void)at;
     r->open = log_append(r->log, REC_EXIT);
     *r->open = *exit;
-    if (log_full(r->log))
-        gate->quiet_until = 0;
+    if (number < r->next_poll_exit && !log_full(r->log))
+        return true;
+    r->gate.quiet_until = r->next_poll = 0;
+    return false;
+}
+
+static bool record_exit_ends(struct gate *gate, const struct exit_record *exit,
+                             const struct position *at)
+{
+    append_exit(from_gate(gate), exit, at->exit);
     return true;
+}
+
+static bool record_exit_passes(struct gate *gate, const struct exit_record *exit, u64 number,
+                               u64 entered)
+{
+    struct recorder *r = from_gate(gate);
+    r->open->tsc_entry = entered;
+    return append_exit(r, exit, number);
 }
 
 static bool record_injected(struct gate *gate, const struct injection_record *injection)
@@ -173,12 +189,19 @@ static bool record_injected(struct gate *gate, const struct injection_record *in
     return true;
 }
 
+static bool block_is_full(const struct recorder *r, const struct position *at)
+{
+    return log_full(r->log) || at->count - r->block_count >= BLOCK_COUNT ||
+           at->exit - r->block_exit + POLL_EXITS >= BLOCK_EXITS; /* looked at only when polling */
+}
+
 static bool record_wants_state(struct gate *gate, const struct position *at)
 {
     struct recorder *r = from_gate(gate);
-    if (!r->log->buffer || (!log_full(r->log) && at->count - r->block_count < BLOCK_COUNT))
+    if (!r->log->buffer || !block_is_full(r, at))
         return false;
     r->block_count = at->count;
+    r->block_exit = at->exit;
     return true;
 }
 
@@ -198,8 +221,7 @@ static bool record_ends(struct gate *gate, const struct end_record *end)
     struct end_record *record = log_append(r->log, REC_END);
     *record = *end;
     record->inputs = r->inputs;
-    log_hand_on(r->log);
-    r->open = NULL;
+    hand_on(r);
     return true;
 }
 
@@ -212,6 +234,7 @@ static const struct gate_ops recorder_ops = {
     .timer_set = record_timer,
     .exit_begins = record_exit_begins,
     .exit_ends = record_exit_ends,
+    .exit_passes = record_exit_passes,
     .injected = record_injected,
     .wants_state = record_wants_state,
     .state = record_state,
@@ -226,4 +249,5 @@ void recorder_init(struct recorder *r, struct world *world, struct log *log, enu
     r->log = log;
     r->clock = clock;
     r->deadline = r->world_stop = NEVER;
+    r->open = &log_scrap.exit;
 }

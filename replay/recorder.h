@@ -19,7 +19,8 @@ struct recorder {
     u64 world_stop;       /* the count at which the world wants the vCPU, or NEVER */
     u64 next_poll;        /* count from which on the console is looked at, */
     u64 next_poll_exit;   /* ... and exit, whichever comes first */
-    u64 block_count;      /* count at which the block being filled began */
+    u64 block_count;      /* count at which the block being filled began, */
+    u64 block_exit;       /* ... and exit */
     u32 inputs;           /* running CRC-32C of all inputs */
     bool block_done;      /* hand the block on once its last exit is complete */
     struct exit_record *open; /* the last exit: its entry stamp is still to come */

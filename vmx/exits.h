@@ -41,7 +41,7 @@
     X(48, EPT_VIOLATION, on_ept_violation)                                                         \
     X(49, EPT_MISCONFIG, on_ept_misconfig)                                                         \
     X(50, INVEPT, on_undefined)                                                                    \
-    X(51, RDTSCP, on_rdtsc)                                                                        \
+    X(51, RDTSCP, on_rdtscp)                                                                       \
     X(52, PREEMPTION_TIMER, on_stop)                                                               \
     X(53, INVVPID, on_undefined)                                                                   \
     X(54, WBINVD, on_cache)                                                                        \

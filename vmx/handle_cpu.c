@@ -1,6 +1,5 @@
 /* Exits by instructions that read or change the CPU itself. */
 #include "vmx/handlers.h"
-#include "vmx/exits.h"
 
 static void set_pair(struct vcpu *v, u64 value) /* EDX:EAX */
 {
@@ -23,12 +22,16 @@ void on_cpuid(struct vcpu *v)
 
 void on_rdtsc(struct vcpu *v)
 {
-    enum { MSR_TSC_AUX = 0xc0000103 };
     v->value = machine_read_clock(v->machine) + (u64)v->tsc_offset;
     set_pair(v, v->value);
-    if (v->exit.reason == EXIT_RDTSCP)
-        cpu_msr_read(&v->msrs, MSR_TSC_AUX, &v->gpr[RCX]);
     vcpu_skip_instruction(v);
+}
+
+void on_rdtscp(struct vcpu *v)
+{
+    enum { MSR_TSC_AUX = 0xc0000103 };
+    cpu_msr_read(&v->msrs, MSR_TSC_AUX, &v->gpr[RCX]);
+    on_rdtsc(v);
 }
 
 void on_rdpmc(struct vcpu *v)

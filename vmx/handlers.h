@@ -8,6 +8,7 @@
 /* handle_cpu.c: instructions that exit for what they read or do to the CPU */
 void on_cpuid(struct vcpu *);
 void on_rdtsc(struct vcpu *);
+void on_rdtscp(struct vcpu *);
 void on_rdpmc(struct vcpu *);
 void on_hlt(struct vcpu *);
 void on_cache(struct vcpu *);     /* INVD, WBINVD */

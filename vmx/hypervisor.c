@@ -21,10 +21,9 @@ static u64 next_deadline(const struct vcpu *v)
 /* Under the count policy a deadline is a count, exactly. */
 static u64 machine_stop_count(const struct vcpu *v)
 {
-    u64 deadline = next_deadline(v);
-    if (v->machine->clock != CLOCK_COUNT || deadline == NEVER)
+    if (v->machine->clock != CLOCK_COUNT)
         return NEVER;
-    return max_u64(deadline - v->skipped, v->count + 1);
+    return max_u64(next_deadline(v) - v->skipped, v->count + 1); /* NEVER is far away less any time skipped */
 }
 
 static void choose_stop(struct hypervisor *h)
@@ -33,7 +32,9 @@ static void choose_stop(struct hypervisor *h)
     struct gate *gate = h->machine.gate;
     if (v->count >= gate->quiet_until)
         h->world_stop = gate->ops->stop(gate, v->count, next_deadline(v));
+    h->deadline = h->machine.deadline;
     v->stop_at = min_u64(min_u64(h->heartbeat, machine_stop_count(v)), h->world_stop);
+    h->calm_until = h->calm ? min_u64(v->stop_at, gate->quiet_until) : 0;
 }
 
 /* A halted vCPU does not enter the guest: it looks around again, which counts as an exit. */
@@ -44,34 +45,19 @@ static bool look_around(struct vcpu *v)
     return true;
 }
 
-static bool enter(struct hypervisor *h)
+static inline void count_latency(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    if (v->halted)
-        return look_around(v);
-    choose_stop(h);
-    v->virtual_apic[VTPR] = lapic_tpr(&h->machine.lapic);
-    if (!processor_run(v)) {
-        machine_stop(&h->machine, END_ENTRY_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR));
-        return false;
-    }
-    if (v->virtual_apic[VTPR] != lapic_tpr(&h->machine.lapic))
-        lapic_set_tpr(&h->machine.lapic, v->virtual_apic[VTPR]);
-    return true;
-}
-
-static void count_latency(struct hypervisor *h)
-{
-    struct vcpu *v = &h->vcpu;
-    u32 reason = h->previous_reason;
+    u32 reason = v->exit.reason < EXIT_REASON_LIMIT ? v->exit.reason : 0, previous = h->previous_reason;
+    u64 latency = v->tsc_entry - h->previous_exit;
     if (v->exits) {
-        u64 latency = v->tsc_entry - h->previous_exit;
-        v->latency_sum[reason] += latency;
-        v->latency_min[reason] = min_u64(v->latency_min[reason], latency);
+        v->latency_sum[previous] += latency;
+        if (latency < v->latency_min[previous])
+            v->latency_min[previous] = latency;
     }
     h->previous_exit = v->tsc_exit;
-    h->previous_reason = v->exit.reason < EXIT_REASON_LIMIT ? v->exit.reason : 0;
-    v->exits_by_reason[h->previous_reason]++;
+    h->previous_reason = reason;
+    v->exits_by_reason[reason]++;
 }
 
 static u32 hash_registers(const struct vcpu *v)
@@ -89,7 +75,7 @@ static struct exit_record *exit_record(struct vcpu *v)
 }
 
 /* Field by field: a struct literal would first clear the whole record. */
-static struct exit_record *new_record(struct vcpu *v)
+static inline struct exit_record *new_record(struct vcpu *v)
 {
     struct exit_record *record = exit_record(v);
     record->kind = REC_EXIT;
@@ -99,8 +85,8 @@ static struct exit_record *new_record(struct vcpu *v)
     record->count = v->count;
     record->rip = v->rip;
     record->qualification = v->exit.qualification;
-    record->address = record->value = record->tsc_entry = 0;
     record->tsc_exit = v->tsc_exit;
+    v->address = v->value = 0;
     v->recorded++;
     return record;
 }
@@ -112,7 +98,9 @@ static bool begin_exit(struct hypervisor *h, struct position *at)
     count_latency(h);
     v->check = hash_registers(v);
     *at = (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
-    return gate->ops->exit_begins(gate, new_record(v), at, v->tsc_entry);
+    struct exit_record *record = new_record(v);
+    record->address = record->value = 0; /* not yet known */
+    return gate->ops->exit_begins(gate, record, at, v->tsc_entry);
 }
 
 static bool end_exit(struct hypervisor *h, const struct position *at)
@@ -145,18 +133,95 @@ static void advance_time(struct hypervisor *h)
 static void handle(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    v->address = v->value = 0;
     h->machine.exit = v->exits;
-    if (v->exit.entry_failed) {
-        machine_stop(&h->machine, END_ENTRY_FAILED, v->exit.reason);
-        return;
-    }
     if (v->halted)
         return;
     if (v->exit.vectoring)
         inject_resume_vectoring(v);
-    if (!exit_handle(v))
-        machine_stop(&h->machine, END_UNKNOWN_EXIT, v->exit.reason);
+    if (!exit_handle(v)) /* the reasons of failed entries have no handlers either */
+        machine_stop(&h->machine, v->exit.entry_failed ? END_ENTRY_FAILED : END_UNKNOWN_EXIT, v->exit.reason);
+}
+
+/* The turn of an exit while nothing is due: nobody need be asked, and of the gate only the
+ * record is left. A replay never comes here: it takes each exit the long way, and so proves this one. */
+static void brief_turn(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    struct gate *gate = h->machine.gate;
+    count_latency(h);
+    v->check = hash_registers(v);
+    struct exit_record *record = new_record(v);
+    h->machine.now = v->count + v->skipped;
+    handle(h);
+    record->address = v->address;
+    record->value = v->value;
+    if (!gate->ops->exit_passes(gate, record, v->exits, v->tsc_entry))
+        h->calm_until = 0;
+}
+
+/* Exits whose handlers touch nothing but the vCPU's registers. */
+static bool touches_registers_only(u32 reason)
+{
+    static const u64 reasons = BIT(EXIT_CPUID) | BIT(EXIT_RDTSC) | BIT(EXIT_RDTSCP) | BIT(EXIT_INVD) | BIT(EXIT_WBINVD);
+    return reason < 64 && reasons >> reason & 1;
+}
+
+/* After a brief turn: is nothing pending, and are all timers as they were? */
+static bool still_calm(const struct hypervisor *h)
+{
+    return !h->machine.end.reason && h->machine.deadline == h->deadline && inject_idle(&h->vcpu);
+}
+
+/* The TPR shadow lies in the virtual-APIC page while the guest runs. */
+static void lend_tpr(struct hypervisor *h)
+{
+    h->vcpu.virtual_apic[VTPR] = lapic_tpr(&h->machine.lapic);
+}
+
+static void take_tpr(struct hypervisor *h)
+{
+    if (h->vcpu.virtual_apic[VTPR] != lapic_tpr(&h->machine.lapic))
+        lapic_set_tpr(&h->machine.lapic, h->vcpu.virtual_apic[VTPR]);
+}
+
+/* An exit while nothing is due takes no more than a brief turn; a HLT is followed by what its rest needs to
+ * ask. true: served, and the next entry is as the last one was. */
+static bool serve(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (v->count >= h->calm_until || v->exit.reason == EXIT_HLT)
+        return false;
+    if (!touches_registers_only(v->exit.reason)) {
+        take_tpr(h);
+        brief_turn(h);
+        h->served = !still_calm(h);
+        if (h->served)
+            return false;
+        lend_tpr(h);
+    } else {
+        brief_turn(h);
+    }
+    v->exits++;
+    return true;
+}
+
+/* Runs the guest to the next exit that wants a turn, or the rest of one. */
+__attribute__((flatten)) static bool enter(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (v->halted)
+        return look_around(v);
+    choose_stop(h);
+    lend_tpr(h);
+    do {
+        if (!processor_run(v)) {
+            machine_stop(&h->machine, END_ENTRY_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR));
+            return false;
+        }
+    } while (serve(h));
+    if (!h->served)
+        take_tpr(h);
+    return true;
 }
 
 static void apply(struct hypervisor *h, struct arrival arrival)
@@ -253,11 +318,12 @@ static bool hash_state(struct hypervisor *h, const struct position *at)
     return gate->ops->state(gate, &state);
 }
 
-/* One turn. false: the gate has found a difference. */
-static bool turn(struct hypervisor *h)
+/* false: the gate has found a difference. */
+static bool full_turn(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
     struct position at;
+    h->calm_until = 0;
     if (!begin_exit(h, &at))
         return false;
     advance_time(h);
@@ -271,7 +337,21 @@ static bool turn(struct hypervisor *h)
         machine_stop(&h->machine, END_GUEST_TIMEOUT, 0);
     if (v->halted && !h->machine.end.reason)
         rest(h, &at, wait);
-    return h->machine.end.reason || inject_prepare(v);
+    return true;
+}
+
+/* One turn: from an exit to the next entry. false: the gate has found a difference. */
+static bool turn(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    if (!h->served && !full_turn(h))
+        return false;
+    h->served = false;
+    if (h->machine.end.reason)
+        return true;
+    bool same = inject_prepare(v);
+    h->calm = h->machine.clock == CLOCK_COUNT && !h->sabotage && inject_idle(v);
+    return same;
 }
 
 void hypervisor_run(struct hypervisor *h)
@@ -280,7 +360,7 @@ void hypervisor_run(struct hypervisor *h)
     struct gate *gate = h->machine.gate;
     h->heartbeat = HEARTBEAT;
     while (!h->machine.end.reason && enter(h)) {
-        if (h->sabotage >> 8 == v->exits && h->sabotage)
+        if (h->sabotage && h->sabotage >> 8 == v->exits)
             sabotage(v, h->sabotage & 0xff);
         if (!turn(h)) {
             machine_stop(&h->machine, END_DIVERGED, v->exits);

@@ -15,6 +15,10 @@ struct hypervisor {
     struct ept ept;
     u64 heartbeat;      /* guest count of the next regular stop */
     u64 world_stop;     /* what gate.stop() answered last */
+    bool calm;          /* nothing is pending at this entry */
+    bool served;        /* the exit has had its turn, but for what the next entry needs */
+    u64 calm_until;     /* while calm, below this guest count nothing comes to be due */
+    u64 deadline;       /* the machine's, of which that was reckoned */
     u64 previous_exit;  /* host TSC of the exit before, for latencies */
     u32 previous_reason;
     u32 sabotage;       /* struct mission.sabotage */

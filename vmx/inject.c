@@ -91,8 +91,7 @@ static bool write_event(struct vcpu *v)
     return v->machine->gate->ops->injected(v->machine->gate, &record);
 }
 
-/* Nothing to deliver, and nothing that was set up for an event that waited. */
-static bool idle(const struct vcpu *v)
+bool inject_idle(const struct vcpu *v)
 {
     u32 windows = CONTROL_NMI_WINDOW_EXITING | CONTROL_INTERRUPT_WINDOW_EXITING;
     return !(v->event.info | v->tpr_threshold | (v->processor_controls & windows)) &&
@@ -101,7 +100,7 @@ static bool idle(const struct vcpu *v)
 
 bool inject_prepare(struct vcpu *v)
 {
-    if (idle(v))
+    if (inject_idle(v))
         return true;
     bool window = false;
     if (machine_nmi_pending(v->machine) || v->processor_controls & CONTROL_NMI_WINDOW_EXITING)

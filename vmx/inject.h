@@ -13,6 +13,8 @@
 void inject_resume_vectoring(struct vcpu *);
 /* Could the vCPU take an external interrupt at this boundary? */
 bool inject_possible(const struct vcpu *);
+/* Nothing to deliver, and nothing set up for an event that waits: inject_prepare() has nothing to do. */
+bool inject_idle(const struct vcpu *);
 /* Before an entry: chooses the event, writes it to the VMCS, asks for windows and
  * the TPR threshold. false: the replay has diverged. */
 bool inject_prepare(struct vcpu *);

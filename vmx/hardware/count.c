@@ -9,30 +9,36 @@
 enum { COUNT_PER_EXIT = 10000 }; /* by exits; so that a guest ns per count is near the truth */
 
 u64 count_overhead;
-static bool by_exits;
+/* By exits: ticks count nothing, each exit counts, and the timer is as late as can be. Masks
+ * and not conditions, since all of this happens at every exit. */
+static u64 counted_ticks = ~0ull, counted_exit;
+static u32 latest_timer;
 
 void count_by_exits(void)
 {
-    by_exits = true;
+    counted_ticks = 0;
+    counted_exit = COUNT_PER_EXIT;
+    latest_timer = ~0u;
 }
 
 bool count_stops_exactly(void)
 {
-    return !by_exits;
+    return counted_ticks;
 }
 
 void count_arm(struct vcpu *v)
 {
-    u64 ticks = v->stop_at > v->count ? v->stop_at - v->count : 0;
-    vmwrite(VMCS_PREEMPTION_TIMER, by_exits ? 0xffffffff : min_u64(ticks + 1, 0xffffffff));
+    vmwrite(VMCS_PREEMPTION_TIMER, (u32)(v->stop_at - v->count + 1) | latest_timer);
 }
 
-void count_add(struct vcpu *v, bool guest_exit)
+void count_ticks(struct vcpu *v)
 {
-    if (by_exits)
-        v->count += guest_exit ? COUNT_PER_EXIT : 0;
-    else
-        v->count += v->tsc_exit - v->tsc_entry - count_overhead;
+    v->count += (v->tsc_exit - v->tsc_entry - count_overhead) & counted_ticks;
+}
+
+void count_exit(struct vcpu *v)
+{
+    v->count += counted_exit;
 }
 
 /* The calibration guest: real mode, `nops` NOPs, then HLT. */

@@ -19,7 +19,8 @@ extern u64 count_overhead; /* by ticks: TSC ticks around an entry that are not t
 void count_by_exits(void); /* from now on; before: by ticks */
 bool count_stops_exactly(void);
 
-void count_arm(struct vcpu *); /* sets the timer for stop_at */
-void count_add(struct vcpu *, bool guest_exit); /* after an exit: adds what the guest ran */
+void count_arm(struct vcpu *);   /* sets the timer for stop_at, which is less than 2^32 away */
+void count_ticks(struct vcpu *); /* after every entry: adds what the guest ran */
+void count_exit(struct vcpu *);  /* after an exit of the guest's own doing */
 
 #endif

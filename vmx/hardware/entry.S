@@ -53,6 +53,7 @@ vmx_enter:                              /* u64 vmx_enter(struct vcpu *) */
         vmresume
         jmp     failed
 first:
+        movq    $1, LAUNCHED(%rdi)
         rdtsc
         mov     %eax, TSC_ENTRY(%rdi)
         mov     %edx, TSC_ENTRY+4(%rdi)
@@ -89,7 +90,6 @@ vmx_exit_point:
         mov     %r13, 104(%rdi)
         mov     %r14, 112(%rdi)
         mov     %r15, 120(%rdi)
-        movq    $1, LAUNCHED(%rdi)
         add     $8, %rsp
         xor     %eax, %eax
 leave:

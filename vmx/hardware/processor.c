@@ -63,32 +63,35 @@ static void store_registers(struct vcpu *v)
     v->rflags = v->written_rflags = vmread(VMCS_GUEST_RFLAGS);
 }
 
-/* An exception's qualification is defined for #PF and #DB only (SDM 28.2.1). */
-static u64 exception_qualification(void)
+/* The exits that have more to say than their reason and the instruction's length, or that
+ * may be the host's affair. */
+static bool is_plain(u32 reason)
 {
-    u32 vector = EVENT_VECTOR(vmread(VMCS_EXIT_EVENT));
-    return vector == VECTOR_PF || vector == VECTOR_DB ? vmread(VMCS_EXIT_QUALIFICATION) : 0;
+    static const bool others[EXIT_REASON_LIMIT] = {
+        [EXIT_EXCEPTION_NMI] = true,   [EXIT_EXTERNAL_INTERRUPT] = true, [EXIT_TRIPLE_FAULT] = true,
+        [EXIT_TASK_SWITCH] = true,     [EXIT_CR_ACCESS] = true,          [EXIT_IO_INSTRUCTION] = true,
+        [EXIT_EPT_VIOLATION] = true,   [EXIT_EPT_MISCONFIG] = true,      [EXIT_PREEMPTION_TIMER] = true,
+    };
+    return reason < EXIT_REASON_LIMIT && !others[reason];
 }
 
-/* Where the reason leaves it undefined the field may hold an old value: the record must not. */
+/* Where the reason leaves it undefined the field may hold an old value: the record must not.
+ * An exception has one for #PF and #DB only (SDM 28.2.1). */
 static u64 exit_qualification(u32 reason)
 {
-    static const u64 defined =
-        BIT(EXIT_CR_ACCESS) | BIT(EXIT_IO_INSTRUCTION) | BIT(EXIT_EPT_VIOLATION) | BIT(EXIT_TASK_SWITCH);
-    if (reason < 64 && defined >> reason & 1)
+    u32 vector;
+    switch (reason) {
+    case EXIT_EXCEPTION_NMI:
+        vector = EVENT_VECTOR(vmread(VMCS_EXIT_EVENT));
+        return vector == VECTOR_PF || vector == VECTOR_DB ? vmread(VMCS_EXIT_QUALIFICATION) : 0;
+    case EXIT_TASK_SWITCH:
+    case EXIT_CR_ACCESS:
+    case EXIT_IO_INSTRUCTION:
+    case EXIT_EPT_VIOLATION:
         return vmread(VMCS_EXIT_QUALIFICATION);
-    return reason == EXIT_EXCEPTION_NMI ? exception_qualification() : 0;
-}
-
-static void store_exit(struct vcpu *v)
-{
-    u64 reason = vmread(VMCS_EXIT_REASON);
-    v->exit.reason = reason & 0xffff;
-    v->exit.entry_failed = reason & ENTRY_FAILED;
-    v->exit.qualification = exit_qualification(v->exit.reason);
-    v->exit.length = (u32)vmread(VMCS_INSTRUCTION_LENGTH);
-    u32 vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
-    v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
+    default:
+        return 0;
+    }
 }
 
 /* The guest goes on as if nothing had been, with the event that was being delivered. */
@@ -113,18 +116,39 @@ static bool host_exit(struct vcpu *v)
     return true;
 }
 
+/* The rest of the exit's information. Instructions exit when no event is being delivered:
+ * only other exits have vectoring information (SDM 28.2.4). true: not the guest's exit. */
+static bool store_details(struct vcpu *v)
+{
+    u32 vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
+    v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
+    v->exit.qualification = exit_qualification(v->exit.reason);
+    return host_exit(v);
+}
+
+static bool store_exit(struct vcpu *v)
+{
+    u32 reason = (u32)vmread(VMCS_EXIT_REASON);
+    v->exit.reason = (u16)reason;
+    if (reason & ENTRY_FAILED)
+        v->exit.entry_failed = true; /* for good: such a run ends */
+    v->exit.length = (u32)vmread(VMCS_INSTRUCTION_LENGTH);
+    v->exit.qualification = v->exit.vectoring = 0;
+    return !is_plain(v->exit.reason) && store_details(v);
+}
+
 bool processor_run(struct vcpu *v)
 {
-    bool again;
+    bool hosts;
     load_registers(v);
     do {
         count_arm(v);
         if (vmx_enter(v))
             return false;
-        store_exit(v);
-        again = host_exit(v);
-        count_add(v, !again);
-    } while (again);
+        count_ticks(v);
+        hosts = store_exit(v);
+    } while (hosts);
+    count_exit(v);
     store_registers(v);
     return true;
 }
