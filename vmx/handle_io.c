@@ -63,7 +63,7 @@ static bool string_step(struct vcpu *v, const struct string_io *s)
     if (!vcpu_long_mode())
         linear = (u32)linear;
     if (s->in) { /* first see whether the store can happen: an IN cannot be taken back */
-        if (guest_copy(v, linear, NULL, s->size, PROBE_OUT) == GUEST_FAULT_RAISED)
+        if (guest_copy(v, linear, &access.value, s->size, PROBE_OUT) == GUEST_FAULT_RAISED)
             return false;
         machine_port(v->machine, s->port, &access);
     }

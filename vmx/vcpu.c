@@ -182,6 +182,7 @@ void vcpu_raise(struct vcpu *v, u32 vector, bool has_error, u32 error)
             error = 0;
         }
     }
+    has_error = has_error && vmcs_read(VMCS_GUEST_CR0) & CR0_PE; /* real mode has none; SDM 27.2.1.3 */
     v->event = (struct event){
         .info = EVENT(EVENT_HARDWARE_EXCEPTION, vector) | (has_error ? EVENT_HAS_ERROR : 0),
         .error = error,
