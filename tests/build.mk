@@ -31,7 +31,9 @@ $(BUILD)/fuzzed/%.o: %.c | packages-check
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(BUILD)/fuzzed/hindvisor.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+# These two run the hypervisor itself, on a processor made for tests.
+$(BUILD)/fuzz/exits $(BUILD)/fuzz/log: $(addprefix $(BUILD)/fuzzed/tests/unit/,fake_processor.o tiny_guest.o)
 .SECONDARY:
 
 fuzzers: $(FUZZ_TARGETS)

@@ -12,7 +12,7 @@
 #include "tests/unit/hypervisor_rig.h"
 #include "tests/unit/tiny_guest.h"
 
-enum { RUN_BYTES = 4 << 20, RUN_BLOCKS = 512, RUN_OUTPUT = 256 };
+enum { RUN_BYTES = 1 << 20, RUN_BLOCKS = 512, RUN_OUTPUT = 256 };
 enum { SMALL_BLOCK = 8 << 10 }; /* bytes of records in a block, about */
 
 struct recorded {

@@ -7,7 +7,7 @@
 
 #include "core/devices/ports.h"
 #include "tests/unit/fake_gate.h"
-#include "tests/unit/hypervisor_rig.h"
+#include "tests/unit/guest_mode.h"
 
 enum { IF = 1 << 9, FIXED = 2, TIMER = 0x50, UART = 0x60 };
 
@@ -44,6 +44,15 @@ static u32 prepare(void)
     FAKE_PLAY(stop);
     cr_assert(processor_run(v));
     return event;
+}
+
+/* The exit interrupted the delivery of this event. */
+static void interrupt_delivery(u32 info)
+{
+    v->exit.vectoring = info;
+    v->exit.length = 2;
+    fake_cpu_set(VMCS_VECTORING_ERROR, 0);
+    inject_resume_vectoring(v);
 }
 
 static bool window(void)
@@ -250,6 +259,17 @@ Test(inject, raising_says_what_the_exception_has)
     cr_assert_eq(fake_cpu.cr2, 0x1234567);
 }
 
+/* With CR0.PE = 0 an entry must deliver none (SDM 27.2.1.3). */
+Test(inject, exceptions_have_no_error_code_in_real_mode)
+{
+    guest_enter_mode(&rig, MODE_16_REAL);
+    vcpu_raise_gp(v);
+    cr_assert_eq(prepare(), EVENT(EVENT_HARDWARE_EXCEPTION, VECTOR_GP));
+    interrupt_delivery(EVENT(EVENT_HARDWARE_EXCEPTION, VECTOR_GP));
+    vcpu_raise_gp(v);
+    cr_assert_eq(prepare(), EVENT(EVENT_HARDWARE_EXCEPTION, VECTOR_DF));
+}
+
 Test(inject, a_replay_that_disagrees_stops_the_entry)
 {
     vcpu_raise_ud(v);
@@ -331,14 +351,6 @@ static bool doubles(u8 first, u8 second)
 {
     return (first == CONTRIBUTORY && second == CONTRIBUTORY) ||
            (first == PAGE_FAULT && second != BENIGN);
-}
-
-static void interrupt_delivery(u32 info)
-{
-    v->exit.vectoring = info;
-    v->exit.length = 2;
-    fake_cpu_set(VMCS_VECTORING_ERROR, 0);
-    inject_resume_vectoring(v);
 }
 
 Test(inject, a_second_exception_follows_table_6_5)
