@@ -156,11 +156,11 @@ sabotaged() { # KIND TEXT ROW [GUEST]: one rule broken on purpose at exit 5 (vmx
 
 all_refusals() {
     local generic="level=6, simd=sse4_2, x86_64=1, apic=x2apic"
-    on_cpu bx_generic "$generic, vmx=0" "the CPU has no VT-x"
+    on_cpu bx_generic "$generic, vmx=0" "VT-x (CPUID.1:ECX.VMX is 0)"
     on_cpu bx_generic "$generic, vmx=1" "extended page tables (EPT)"
     on_cpu bx_generic "$generic, vmx=1" "the VMX-preemption timer"
     on_cpu corei5_lynnfield_750 "" "unrestricted guest"
-    on_cpu athlon64_venice "" "VT-x"
+    on_cpu athlon64_venice "" "VT-x (CPUID.1:ECX.VMX is 0)"
     sabotaged 1 "invalid guest state" 2
     sabotaged 2 "VM entry with invalid control field" 3
     sabotaged 3 "a VM exit has no handler" 2
