@@ -52,9 +52,9 @@ static struct failure bochs_check(void)
 enum { RAM_BLOCK = 128 << 10, IMAGE_PIECES = 3 };
 _Static_assert(IMAGE_ADDRESS % RAM_BLOCK == 0, "each piece fills one block");
 
-static void name_piece(char name[16], int number)
+static void name_piece(char name[16], u32 number)
 {
-    snprintf(name, 16, "image.%d", number);
+    snprintf(name, 16, "image.%u", number % 10u);
 }
 
 /* Loads a file into carrier RAM before the reset; `number` 1 to 4. */
