@@ -9,7 +9,7 @@ CC      := gcc
 CLANG   ?= clang-14
 VERSION := 0.1.0
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -44,7 +44,11 @@ help: ## list the targets
 
 # Order-only before the first compiler run: says what is missing, or installs it as root.
 packages:
-	@.ci/packages build
+	@set -e; for purpose in $(PURPOSES); do .ci/packages $$purpose; done
+
+# What the goals need beyond a compiler.
+PURPOSES = build $(if $(filter demo bench%,$(MAKECMDGOALS)),demo) $(if $(filter bench%,$(MAKECMDGOALS)),bench) \
+	$(if $(filter check% tests unit fuzz%,$(MAKECMDGOALS)),check) $(if $(filter man install,$(MAKECMDGOALS)),docs)
 
 # --- the command -----------------------------------------------------------
 $(BUILD)/hosted/%.o: %.c | packages
@@ -82,17 +86,16 @@ $(BUILD)/image/%.o: %.S | packages
 -include docs/build.mk
 
 # --- using it ------------------------------------------------------------------
-demo: ## record and replay the boot of Debian's cloud kernel
-	@.ci/packages demo
-	@$(MAKE) --no-print-directory -s $(BUILD)/hindvisor image
+demo: $(BUILD)/hindvisor image | packages ## record and replay the boot of Debian's cloud kernel
 	@tools/demo $(BUILD)
 
-install: $(BUILD)/hindvisor image ## copy the command and the image below PREFIX (/usr/local)
+install: $(BUILD)/hindvisor image man ## copy the command, the image and the man pages below PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/hindvisor $(DESTDIR)$(PREFIX)/bin/hindvisor
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN_PAGES)
 
 uninstall: ## remove what install copied
-	rm -f $(DESTDIR)$(PREFIX)/bin/hindvisor
+	rm -f $(DESTDIR)$(PREFIX)/bin/hindvisor $(MAN_PAGES:$(BUILD)/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
 	rm -rf $(DESTDIR)$(PREFIX)/lib/hindvisor
 
 clean: ## remove what was built

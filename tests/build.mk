@@ -5,11 +5,8 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(call objects,sanitized,$(UNIT_SOURCES))
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-.PHONY: packages-check unit fuzz fuzzers layout tests
-packages-check:
-	@.ci/packages check
-
-$(BUILD)/sanitized/%.o: %.c | packages-check
+.PHONY: unit fuzz fuzzers layout tests
+$(BUILD)/sanitized/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(call say,CC,$< (sanitized))$(CC) $(COMMON) -O1 $(SANITIZE) -o $@ -c $<
 
@@ -24,7 +21,7 @@ unit: $(BUILD)/tests/unit ## run the hosted unit tests under ASan and UBSan
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 5
 
-$(BUILD)/fuzzed/%.o: %.c | packages-check
+$(BUILD)/fuzzed/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(call say,CC,$< (fuzzed))$(CLANG) $(COMMON) -O1 -fsanitize=fuzzer-no-link,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ -c $<
