@@ -95,7 +95,8 @@ static bool begin_exit(struct hypervisor *h, struct position *at)
 {
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
-    count_latency(h);
+    if (h->counts_latencies)
+        count_latency(h);
     v->check = hash_registers(v);
     *at = (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
     struct exit_record *record = new_record(v);
@@ -148,7 +149,8 @@ static void brief_turn(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
-    count_latency(h);
+    if (h->counts_latencies)
+        count_latency(h);
     v->check = hash_registers(v);
     struct exit_record *record = new_record(v);
     h->machine.now = v->count + v->skipped;

@@ -21,6 +21,7 @@ struct hypervisor {
     u64 deadline;       /* the machine's, of which that was reckoned */
     u64 previous_exit;  /* host TSC of the exit before, for latencies */
     u32 previous_reason;
+    bool counts_latencies; /* at each exit; a recorded run counts them from its records instead */
     u32 sabotage;       /* struct mission.sabotage */
     void (*progress)(void *context, u64 exits, u64 guest_ns); /* at each heartbeat; may be NULL */
     void *progress_context;

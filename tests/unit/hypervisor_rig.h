@@ -77,6 +77,7 @@ static inline void rig_start(struct rig *rig)
 static inline void rig_init(struct rig *rig, struct gate *gate, enum clock_policy clock)
 {
     memset(rig, 0, sizeof(*rig));
+    rig->h.counts_latencies = true;
     fake_cpu_reset();
     rig_used = 0;
     rig->pages = (struct vcpu_pages){rig_allocate(PAGE_SIZE), rig_allocate(PAGE_SIZE),
