@@ -125,6 +125,8 @@ bool memory_write(struct memory *memory, u64 gpa, const void *from, u64 length)
         return false;
     memcpy(to, from, length);
     memory_mark_dirty(memory, gpa, length);
+    if (memory->on_write && length && (memory->watched[gpa / PAGE_SIZE] || memory->watched[(gpa + length - 1) / PAGE_SIZE]))
+        memory->on_write(gpa, length);
     return true;
 }
 

@@ -19,6 +19,10 @@ struct memory {
     u64 *dirty;     /* one bit a page: written since the last memory_hash() */
     u64 *page_hash; /* hash of each page as of the last memory_hash() */
     u64 hash;       /* sum of page_hash */
+    /* A processor that keeps decoded code: memory_write() tells it of writes to the pages that it
+     * watches. NULL: nobody does. */
+    const u8 *watched; /* one byte a page */
+    void (*on_write)(u64 gpa, u64 length);
 };
 
 /* Bytes of bookkeeping (dirty bits and page hashes) that `size` bytes of RAM need. */

@@ -1,0 +1,32 @@
+/*
+ * A run on the software processor, in this process: the hosted counterpart of vmx/image/run.c.
+ * Builds memory, EPT and vCPU, loads the guest, runs it through the gate that the mission asks
+ * for, and leaves a report. One run at a time.
+ */
+#ifndef VMX_SOFTWARE_HOST_RUN_H
+#define VMX_SOFTWARE_HOST_RUN_H
+
+#include "core/err.h"
+#include "replay/world.h"
+#include "trace/wire.h"
+
+struct bytes {
+    const void *at;
+    u64 length;
+};
+
+struct host_run {
+    const struct mission *mission; /* modules[] and flags about disks are not looked at */
+    struct bytes kernel, initrd;
+    struct world *world; /* console, clock, when to stop */
+    /* Recording: takes each block of raw records. */
+    struct err (*chunk)(void *context, const void *records, u32 length);
+    void *context;
+    /* Replaying: the streams as trace_export_raw() writes them. */
+    struct bytes inputs, exits;
+};
+
+/* An error: the run could not begin. Otherwise the report tells how it ended. */
+struct err host_run(const struct host_run *, struct report *);
+
+#endif

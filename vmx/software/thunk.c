@@ -1,0 +1,575 @@
+/*
+ * The store of thunks, and SSE to SSE4.2 and MMX by them. Each opcode is one that the CPU model
+ * shows: the rest is #UD. Code is written through one mapping and run through another:
+ * no page is writable and executable at once.
+ */
+#define _GNU_SOURCE /* memfd_create */
+#include "vmx/software/thunk.h"
+
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/crc.h"
+#include "vmx/software/exec.h"
+
+enum { STORE_BYTES = 8 << 20, FORMS = 1 << 17 };
+
+static struct {
+    u8 *write, *run;
+    u64 used;
+    struct {
+        u64 key;
+        thunk_fn fn;
+    } forms[FORMS];
+    u32 count;
+} store;
+
+static bool open_store(void)
+{
+    int descriptor = memfd_create("hindvisor-thunks", MFD_CLOEXEC);
+    if (descriptor < 0 || ftruncate(descriptor, STORE_BYTES))
+        return false;
+    store.write = mmap(NULL, STORE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    store.run = mmap(NULL, STORE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor, 0);
+    close(descriptor);
+    return store.write != MAP_FAILED && store.run != MAP_FAILED;
+}
+
+thunk_fn thunk_for(u64 key, const u8 *code, u32 length)
+{
+    u32 at = (u32)mix64(key) & (FORMS - 1);
+    if (!store.write && !open_store())
+        return NULL;
+    for (; store.forms[at].fn; at = (at + 1) & (FORMS - 1))
+        if (store.forms[at].key == key)
+            return store.forms[at].fn;
+    if (store.used + length > STORE_BYTES || store.count > FORMS / 4 * 3)
+        return NULL;
+    memcpy(store.write + store.used, code, length);
+    store.forms[at].key = key;
+    store.forms[at].fn = (thunk_fn)(store.run + store.used);
+    store.used += align_up(length, 16);
+    store.count++;
+    return store.forms[at].fn;
+}
+
+void emit(struct code *code, u32 count, ...)
+{
+    va_list bytes;
+    va_start(bytes, count);
+    while (count--)
+        code->bytes[code->length++] = (u8)va_arg(bytes, int);
+    va_end(bytes);
+}
+
+/* --- what an opcode's operands are ------------------------------------------------------------ */
+
+enum role { ROLE_XMM, ROLE_MM, ROLE_GPR, ROLE_EXTENSION };
+enum pp { PP_NONE, PP_66, PP_F3, PP_F2 };
+
+struct form {
+    enum role reg, rm;
+    u8 memory;   /* bytes */
+    bool stores; /* memory is the target */
+    bool aligned;
+    bool flags;
+};
+
+static enum pp prefix_of(const struct insn *insn)
+{
+    if (insn->prefixes & PREFIX_REP)
+        return PP_F3;
+    if (insn->prefixes & PREFIX_REPNE)
+        return PP_F2;
+    return insn->prefixes & PREFIX_OPSIZE ? PP_66 : PP_NONE;
+}
+
+static u8 scalar_or_packed(enum pp pp)
+{
+    return pp == PP_F3 ? 4 : pp == PP_F2 ? 8 : 16;
+}
+
+/* Packed integer opcodes: MMX without a prefix. */
+static struct form integer_form(enum pp pp)
+{
+    if (pp == PP_NONE)
+        return (struct form){ROLE_MM, ROLE_MM, 8, false, false, false};
+    return (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+}
+
+static struct form float_form(enum pp pp)
+{
+    u8 size = scalar_or_packed(pp);
+    return (struct form){ROLE_XMM, ROLE_XMM, size, false, size == 16, false};
+}
+
+static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
+{
+    u8 op = insn->opcode;
+    bool integer = (op >= 0x60 && op <= 0x76) || op == 0x7e || op == 0x7f || (op >= 0xc4 && op <= 0xc5) || op >= 0xd1;
+    *f = integer ? integer_form(pp) : float_form(pp);
+    switch (op) {
+    case 0x10:
+    case 0x11:
+        f->aligned = false;
+        f->stores = op & 1;
+        return true;
+    case 0x12:
+    case 0x16:
+        if (pp == PP_F3)
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+        else
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false};
+        return true;
+    case 0x13:
+    case 0x17:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false};
+        return true;
+    case 0x14:
+    case 0x15:
+    case 0x28:
+        return true;
+    case 0x29:
+    case 0x2b:
+        f->stores = true;
+        return true;
+    case 0x2a:
+        f->rm = pp >= PP_F3 ? ROLE_GPR : ROLE_MM;
+        f->memory = pp >= PP_F3 ? insn->operand_size : 8;
+        f->aligned = false;
+        return true;
+    case 0x2c:
+    case 0x2d:
+        f->reg = pp >= PP_F3 ? ROLE_GPR : ROLE_MM;
+        if (pp == PP_NONE)
+            f->memory = 8, f->aligned = false;
+        return true;
+    case 0x2e:
+    case 0x2f:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true};
+        return true;
+    case 0x50:
+        f->reg = ROLE_GPR;
+        return true;
+    case 0x5a:
+        if (pp == PP_NONE)
+            f->memory = 8, f->aligned = false;
+        return true;
+    case 0x51 ... 0x59:
+    case 0x5b ... 0x5f:
+        f->memory = op == 0x5b ? 16 : f->memory;
+        f->aligned = f->memory == 16;
+        return true;
+    case 0x60 ... 0x62:
+        if (pp == PP_NONE)
+            f->memory = 4;
+        return true;
+    case 0x63 ... 0x6d:
+    case 0x74 ... 0x76:
+        return true;
+    case 0x6e:
+    case 0x7e:
+        if (pp == PP_F3) {
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false};
+            return true;
+        }
+        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, insn->operand_size, op == 0x7e, false, false};
+        return true;
+    case 0x6f:
+    case 0x7f:
+        f->aligned = pp == PP_66;
+        f->stores = op == 0x7f;
+        return true;
+    case 0x70:
+        return true;
+    case 0x71 ... 0x73:
+        f->reg = ROLE_EXTENSION;
+        return true;
+    case 0x7c:
+    case 0x7d:
+    case 0xd0:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+        return true;
+    case 0xc2:
+    case 0xc6:
+        return true;
+    case 0xc4:
+        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, 2, false, false, false};
+        return true;
+    case 0xc5:
+    case 0xd7:
+        f->reg = ROLE_GPR;
+        return true;
+    case 0xd6:
+        if (pp == PP_F3)
+            *f = (struct form){ROLE_XMM, ROLE_MM, 8, false, false, false};
+        else if (pp == PP_F2)
+            *f = (struct form){ROLE_MM, ROLE_XMM, 8, false, false, false};
+        else
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false};
+        return true;
+    case 0xe6:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false};
+        return true;
+    case 0xe7:
+        f->stores = true;
+        return true;
+    case 0xf0:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, false, false};
+        return true;
+    case 0xd1 ... 0xd5:
+    case 0xd8 ... 0xe5:
+    case 0xe8 ... 0xef:
+    case 0xf1 ... 0xf6:
+    case 0xf8 ... 0xfe:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool form_0f38(const struct insn *insn, enum pp pp, struct form *f)
+{
+    static const u8 extends[] = {8, 4, 2, 8, 4, 8};
+    u8 op = insn->opcode;
+    *f = integer_form(pp);
+    if (op <= 0x0b || (op >= 0x1c && op <= 0x1e))
+        return true;
+    if (pp != PP_66)
+        return false;
+    if ((op >= 0x20 && op <= 0x25) || (op >= 0x30 && op <= 0x35)) {
+        f->memory = extends[op & 7];
+        f->aligned = false;
+        return true;
+    }
+    f->flags = op == 0x17;
+    return op == 0x10 || op == 0x14 || op == 0x15 || op == 0x17 || (op >= 0x28 && op <= 0x2b) || (op >= 0x37 && op <= 0x41);
+}
+
+static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
+{
+    u8 op = insn->opcode;
+    *f = integer_form(pp);
+    if (op == 0x0f)
+        return true;
+    if (pp != PP_66)
+        return false;
+    switch (op) {
+    case 0x08 ... 0x0e:
+        f->memory = op == 0x0a ? 4 : op == 0x0b ? 8 : 16;
+        f->aligned = f->memory == 16;
+        return true;
+    case 0x14 ... 0x17:
+        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size, true, false, false};
+        return true;
+    case 0x20:
+    case 0x22:
+        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size, false, false, false};
+        return true;
+    case 0x21:
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 4, false, false, false};
+        return true;
+    case 0x40 ... 0x42:
+        return true;
+    case 0x60 ... 0x63:
+        f->aligned = false;
+        f->flags = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool find_form(const struct insn *insn, struct form *f)
+{
+    enum pp pp = prefix_of(insn);
+    switch (insn->map) {
+    case MAP_0F:
+        return form_0f(insn, pp, f);
+    case MAP_0F38:
+        return form_0f38(insn, pp, f);
+    default:
+        return form_0f3a(insn, pp, f);
+    }
+}
+
+/* --- the routine ---------------------------------------------------------------------------------- */
+
+static void emit_opcode(struct code *code, const struct insn *insn, const struct form *f)
+{
+    static const u8 prefixes[] = {0, 0x66, 0xf3, 0xf2};
+    enum pp pp = prefix_of(insn);
+    bool reg_high = f->reg == ROLE_GPR, rm_high = !insn->has_memory && f->rm == ROLE_GPR; /* r9, r10 */
+    u8 rex = (insn->rex & 8) | (reg_high ? 4 : 0) | (rm_high ? 1 : 0);
+    bool same = !insn->has_memory && f->reg == f->rm && insn->reg == insn->rm;
+    u8 reg = f->reg == ROLE_EXTENSION ? insn->reg & 7 : 1, rm = rm_high ? 2 : same ? 1 : 2;
+    if (pp)
+        emit(code, 1, prefixes[pp]);
+    if (rex)
+        emit(code, 1, 0x40 | rex);
+    emit(code, 1, 0x0f);
+    if (insn->map != MAP_0F)
+        emit(code, 1, insn->map == MAP_0F38 ? 0x38 : 0x3a);
+    emit(code, 1, insn->opcode);
+    if (insn->has_memory)
+        emit(code, 2, 0x40 | reg << 3 | 7, 112); /* [rdi + 112] */
+    else
+        emit(code, 1, 0xc0 | reg << 3 | rm);
+    if (insn->immediate_size)
+        emit(code, 1, (u8)insn->immediate);
+}
+
+static void emit_load(struct code *code, bool mmx)
+{
+    emit(code, 3, 0x0f, 0x10, 0x0f);             /* movups xmm1, [rdi] */
+    emit(code, 4, 0x0f, 0x10, 0x57, 16);         /* movups xmm2, [rdi+16] */
+    emit(code, 4, 0x0f, 0x10, 0x47, 32);         /* movups xmm0, [rdi+32] */
+    emit(code, 4, 0x4c, 0x8b, 0x4f, 64);         /* mov r9, [rdi+64] */
+    emit(code, 4, 0x4c, 0x8b, 0x57, 72);         /* mov r10, [rdi+72] */
+    emit(code, 4, 0x48, 0x8b, 0x47, 80);         /* mov rax, [rdi+80] */
+    emit(code, 4, 0x48, 0x8b, 0x57, 88);         /* mov rdx, [rdi+88] */
+    if (mmx)
+        emit(code, 8, 0x0f, 0x6f, 0x4f, 48, 0x0f, 0x6f, 0x57, 56); /* movq mm1, mm2 */
+}
+
+static void emit_save(struct code *code, bool mmx)
+{
+    emit(code, 4, 0x9c, 0x8f, 0x47, 104);        /* pushfq; pop [rdi+104] */
+    emit(code, 3, 0x0f, 0x11, 0x0f);
+    emit(code, 4, 0x0f, 0x11, 0x57, 16);
+    emit(code, 4, 0x0f, 0x11, 0x47, 32);
+    emit(code, 4, 0x4c, 0x89, 0x4f, 64);
+    emit(code, 4, 0x4c, 0x89, 0x57, 72);
+    emit(code, 4, 0x48, 0x89, 0x4f, 96);         /* mov [rdi+96], rcx */
+    if (mmx)
+        emit(code, 10, 0x0f, 0x7f, 0x4f, 48, 0x0f, 0x7f, 0x57, 56, 0x0f, 0x77);
+    emit(code, 1, 0xc3);
+}
+
+static thunk_fn make_thunk(const struct insn *insn, const struct form *f)
+{
+    struct code code = {.length = 0};
+    bool mmx = f->reg == ROLE_MM || f->rm == ROLE_MM;
+    emit_load(&code, mmx);
+    u32 start = code.length;
+    emit_opcode(&code, insn, f);
+    u64 key = 1;
+    for (u32 i = start; i < code.length; i++)
+        key = key * 257 + code.bytes[i] + 1;
+    emit_save(&code, mmx);
+    return thunk_for(mix64(key) | 1, code.bytes, code.length);
+}
+
+/* --- running it ------------------------------------------------------------------------------------------ */
+
+static void check_available(struct cpu *c, const struct form *f)
+{
+    bool mmx_only = f->reg == ROLE_MM && f->rm != ROLE_XMM;
+    if (V(GUEST_CR0) & CR0_EM || (!mmx_only && !(V(GUEST_CR4) & CR4_OSFXSR)))
+        raise_ud(c);
+    if (V(GUEST_CR0) & CR0_TS)
+        raise_plain(c, VECTOR_NM);
+    if ((f->reg == ROLE_MM || f->rm == ROLE_MM) && c->x87.fsw & 0x80)
+        raise_plain(c, VECTOR_MF);
+}
+
+static u64 *mmx_register(struct cpu *c, u32 number)
+{
+    return (u64 *)c->x87.st[number & 7];
+}
+
+static void load_operand(struct cpu *c, struct thunk_frame *frame, enum role role, u32 number, bool is_reg)
+{
+    switch (role) {
+    case ROLE_XMM:
+        memcpy(is_reg ? frame->reg : frame->rm, c->xmm[number], 16);
+        break;
+    case ROLE_MM:
+        *(is_reg ? &frame->mm_reg : &frame->mm_rm) = *mmx_register(c, number);
+        break;
+    case ROLE_GPR:
+        *(is_reg ? &frame->gpr_reg : &frame->gpr_rm) = c->gpr[number];
+        break;
+    case ROLE_EXTENSION:
+        break;
+    }
+}
+
+static void save_mmx(struct cpu *c, u32 number, u64 value)
+{
+    *mmx_register(c, number) = value;
+    memset(c->x87.st[number & 7] + 8, 0xff, 2);
+}
+
+static void save_operand(struct cpu *c, const struct thunk_frame *frame, enum role role, u32 number, bool is_reg)
+{
+    switch (role) {
+    case ROLE_XMM:
+        memcpy(c->xmm[number], is_reg ? frame->reg : frame->rm, 16);
+        break;
+    case ROLE_MM:
+        if (*mmx_register(c, number) != (is_reg ? frame->mm_reg : frame->mm_rm))
+            save_mmx(c, number, is_reg ? frame->mm_reg : frame->mm_rm);
+        break;
+    case ROLE_GPR:
+        c->gpr[number] = is_reg ? frame->gpr_reg : frame->gpr_rm;
+        break;
+    case ROLE_EXTENSION:
+        break;
+    }
+}
+
+static void set_mxcsr(u32 value)
+{
+    __asm__ volatile("ldmxcsr %0" : : "m"(value));
+}
+
+static u32 get_mxcsr(void)
+{
+    u32 value;
+    __asm__ volatile("stmxcsr %0" : "=m"(value));
+    return value;
+}
+
+/* Runs masked, then looks whether an exception that the guest wants came up. */
+static void run_masked(struct cpu *c, thunk_fn fn, struct thunk_frame *frame)
+{
+    u32 host = get_mxcsr();
+    set_mxcsr((c->mxcsr & 0xffc0) | 0x1f80);
+    fn(frame);
+    u32 came = get_mxcsr() & 0x3f;
+    set_mxcsr(host);
+    c->mxcsr |= came;
+    if (unlikely(came & ~(c->mxcsr >> 7))) {
+        if (V(GUEST_CR4) & CR4_OSXMMEXCPT)
+            raise_plain(c, VECTOR_XM);
+        raise_ud(c);
+    }
+}
+
+static bool is_string_compare(const struct insn *insn)
+{
+    return insn->map == MAP_0F3A && insn->opcode >= 0x60 && insn->opcode <= 0x63;
+}
+
+static void enter_mmx(struct cpu *c)
+{
+    c->x87.fsw &= (u16)~0x3800;
+    c->x87.tag = 0xff;
+}
+
+static void finish_operands(struct cpu *c, const struct insn *insn, const struct form *f, const struct thunk_frame *frame, bool same)
+{
+    if (f->reg == ROLE_MM || f->rm == ROLE_MM)
+        enter_mmx(c);
+    if (is_string_compare(insn)) {
+        if (insn->opcode & 1) /* ...STRI */
+            c->gpr[RCX] = (u32)frame->rcx;
+        else
+            memcpy(c->xmm[0], frame->xmm0, 16);
+    } else {
+        if (!insn->has_memory && !same)
+            save_operand(c, frame, f->rm, insn->rm, false);
+        save_operand(c, frame, f->reg, insn->reg, true);
+        if (f->reg == ROLE_MM && !(f->stores))
+            save_mmx(c, insn->reg, frame->mm_reg);
+    }
+    if (f->flags)
+        set_status(c, frame->flags & RF_STATUS);
+}
+
+static void exec_thunk(struct cpu *c, const struct insn *insn)
+{
+    struct thunk_frame frame;
+    struct form f;
+    bool same;
+    u64 linear = 0;
+    find_form(insn, &f);
+    check_available(c, &f);
+    same = !insn->has_memory && f.reg == f.rm && insn->reg == insn->rm;
+    if (insn->has_memory) {
+        linear = operand_linear(c, insn, f.memory, f.stores);
+        if (f.aligned && linear & 15)
+            raise_gp(c);
+        if (f.stores)
+            probe_write(c, linear, f.memory);
+        else
+            copy_in(c, frame.memory, linear, f.memory);
+    } else {
+        load_operand(c, &frame, f.rm, insn->rm, false);
+    }
+    load_operand(c, &frame, f.reg, insn->reg, true);
+    memcpy(frame.xmm0, c->xmm[0], 16);
+    frame.rax = c->gpr[RAX];
+    frame.rdx = c->gpr[RDX];
+    run_masked(c, (thunk_fn)insn->immediate2, &frame);
+    if (insn->has_memory && f.stores) {
+        if (f.reg == ROLE_MM)
+            enter_mmx(c);
+        copy_out(c, linear, frame.memory, f.memory);
+        return;
+    }
+    finish_operands(c, insn, &f, &frame, same);
+}
+
+/* --- by hand ------------------------------------------------------------------------------------------------ */
+
+static void exec_crc32(struct cpu *c, const struct insn *insn)
+{
+    u32 size = insn->opcode & 1 ? insn->operand_size : 1;
+    u32 crc = (u32)c->gpr[insn->reg];
+    u64 value = read_rm(c, insn, size);
+    if (size == 8)
+        crc = crc32c_u64(crc, value);
+    else
+        for (u32 i = 0; i < size; i++)
+            crc = crc32c_u8(crc, (u8)(value >> 8 * i));
+    c->gpr[insn->reg] = crc;
+}
+
+static void exec_maskmov(struct cpu *c, const struct insn *insn)
+{
+    bool mmx = prefix_of(insn) == PP_NONE;
+    const struct form f = mmx ? (struct form){.reg = ROLE_MM, .rm = ROLE_MM} : (struct form){.reg = ROLE_XMM};
+    check_available(c, &f);
+    const u8 *data = mmx ? c->x87.st[insn->reg & 7] : c->xmm[insn->reg], *mask = mmx ? c->x87.st[insn->rm & 7] : c->xmm[insn->rm];
+    u32 size = mmx ? 8 : 16;
+    u8 bytes[16];
+    u64 linear = segment_linear(c, insn->segment, c->gpr[RDI] & size_mask(insn->address_size), size, true);
+    probe_write(c, linear, size);
+    copy_in(c, bytes, linear, size);
+    for (u32 i = 0; i < size; i++)
+        bytes[i] = mask[i] & 0x80 ? data[i] : bytes[i];
+    copy_out(c, linear, bytes, size);
+    if (mmx)
+        enter_mmx(c);
+}
+
+static void exec_emms(struct cpu *c, const struct insn *insn)
+{
+    const struct form f = {.reg = ROLE_MM, .rm = ROLE_MM};
+    (void)insn;
+    check_available(c, &f);
+    c->x87.tag = 0;
+}
+
+exec_fn thunk_find(const struct insn *insn)
+{
+    struct form f;
+    if (insn->prefixes & PREFIX_VEX)
+        return NULL;
+    if (insn->map == MAP_0F && insn->opcode == 0x77)
+        return exec_emms;
+    if (insn->map == MAP_0F && insn->opcode == 0xf7)
+        return exec_maskmov;
+    if (insn->map == MAP_0F38 && (insn->opcode == 0xf0 || insn->opcode == 0xf1))
+        return insn->prefixes & PREFIX_REPNE ? exec_crc32 : NULL;
+    if (!find_form(insn, &f))
+        return NULL;
+    thunk_fn fn = make_thunk(insn, &f);
+    if (!fn)
+        return NULL;
+    ((struct insn *)insn)->immediate2 = (u64)fn; /* unused by these opcodes: where exec_thunk() finds it */
+    return exec_thunk;
+}
