@@ -27,7 +27,7 @@ boot() { # CLOCK SEED
 }
 export -f boot
 export hindvisor kernel initrd traces
-runs=$(echo "count none"; for seed in $(seq 1 "$seeds"); do echo "count $seed"; echo "host $seed"; done)
+runs=$(echo "count none"; for seed in $(seq 1 "$seeds"); do echo "count $seed"; echo "host $((seed + 1))"; done)
 # shellcheck disable=SC2016
 tr '\n' '\0' <<<"$runs" | xargs -0 -P 2 -I{} bash -c 'set -- {}; boot "$1" "$2"'
 
