@@ -164,14 +164,21 @@ Test(recorder, a_full_disk_ends_the_run)
     cr_assert_leq(log_of_run.block_at[log_of_run.blocks], 20000);
 }
 
+/* Nothing is typed: the console is also looked at where a block ends. */
+static void prepare_silent(void)
+{
+    run_prepare(&run, CLOCK_COUNT);
+    run.world.typed = "";
+}
+
 Test(recorder, a_run_that_keeps_nothing_is_the_same_run)
 {
-    record(CLOCK_COUNT, 5);
+    prepare_silent();
+    run_record(&run, &log_of_run, 0);
     u64 count = run.rig.h.vcpu.count, rbx = run.rig.h.vcpu.gpr[RBX];
-    run_prepare(&run, CLOCK_COUNT);
     struct log nothing = {0};
-    noise_init(&run.noise, &run.world.world, 5);
-    recorder_init(&run.recorder, &run.noise.world, &nothing, CLOCK_COUNT);
+    prepare_silent();
+    recorder_init(&run.recorder, &run.world.world, &nothing, CLOCK_COUNT);
     run.rig.h.machine.gate = &run.recorder.gate;
     hypervisor_run(&run.rig.h);
     cr_assert_eq(run.rig.h.machine.end.reason, END_DEBUG_EXIT);

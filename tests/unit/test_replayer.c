@@ -183,7 +183,7 @@ static const struct {
     {REC_STOP, "check", D(POSITION), 0},
     {REC_ARRIVAL, "what", ANY, LATER},
     {REC_ARRIVAL, "value", ANY, LATER},
-    {REC_ARRIVAL, "exit", D(POSITION) | D(INJECTION) | D(INPUT_KIND) | D(COUNT), 1},
+    {REC_ARRIVAL, "exit", D(POSITION) | D(INJECTION) | D(INPUT_KIND) | D(COUNT) | D(END), 1},
     {REC_ARRIVAL, "count", D(POSITION), 0},
     {REC_ARRIVAL, "rip", D(POSITION), 0},
     {REC_ARRIVAL, "rcx", D(POSITION), 0},
