@@ -183,6 +183,7 @@ struct cpu {
     bool changed;    /* VMCS fields were written: derive state anew, check the entry */
     bool single;     /* one instruction at a time: TF, breakpoints, interrupt shadows */
     bool faulted;    /* an exception was raised: its delivery counts one */
+    bool entering;   /* the event that the entry injects is being delivered: its faults count nothing */
     u8 escaped;      /* ESCAPE_FAULT or ESCAPE_EXIT */
     u8 shadow;       /* interrupt shadow that the running instruction begins */
     struct block **link; /* where the branch just taken wants its target's block */

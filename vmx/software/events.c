@@ -93,13 +93,6 @@ static void enter_handler(struct cpu *c, const struct delivery *d, const struct 
     derive_state(c);
 }
 
-/* Faults push RF as 1 (SDM 18.3.1.1). */
-static u64 pushed_flags(const struct cpu *c, const struct delivery *d)
-{
-    bool fault = EVENT_TYPE(d->event.info) == EVENT_HARDWARE_EXCEPTION && d->vector != VECTOR_DB;
-    return get_rflags(c) | (fault ? RF_RF : 0);
-}
-
 /* --- IA-32e mode --------------------------------------------------------------------------------- */
 
 /* The frame goes to the new stack with the new privilege. */
@@ -124,7 +117,7 @@ static void deliver_long(struct cpu *c, struct delivery *d)
         rsp = tss_read(c, 28 + 8 * d->gate.ist, 8);
     else if (inner)
         rsp = tss_read(c, 4 + 8 * dpl, 8);
-    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], pushed_flags(c, d), SELECTOR(SEG_CS), d->back, d->event.error};
+    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c), SELECTOR(SEG_CS), d->back, d->event.error};
     u32 count = d->event.info & EVENT_HAS_ERROR ? 6 : 5;
     if (!canonical(d->gate.offset))
         raise_error(c, VECTOR_GP, d->ext);
@@ -167,7 +160,7 @@ static void deliver_protected(struct cpu *c, struct delivery *d)
     struct descriptor code = gate_code(c, d);
     u32 dpl = AR_DPL(code.access), size = d->gate.access & 8 ? 4 : 2;
     bool inner = !(code.access & 4) && dpl < c->cpl;
-    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], pushed_flags(c, d), SELECTOR(SEG_CS), d->back, d->event.error};
+    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c), SELECTOR(SEG_CS), d->back, d->event.error};
     u32 first = inner ? 0 : 2, count = d->event.info & EVENT_HAS_ERROR ? 6 : 5;
     if (c->rflags & RF_VM)
         stop_unimplemented(c, "an interrupt in virtual-8086 mode");
@@ -195,7 +188,7 @@ static void deliver_real(struct cpu *c, struct delivery *d)
     if (d->vector * 4 + 3 > V(GUEST_IDTR_LIMIT))
         raise_plain(c, VECTOR_GP);
     u64 entry = system_read(c, V(GUEST_IDTR_BASE) + d->vector * 4, 4);
-    const u64 words[3] = {pushed_flags(c, d) & 0xffff, SELECTOR(SEG_CS), d->back};
+    const u64 words[3] = {get_rflags(c) & 0xffff, SELECTOR(SEG_CS), d->back};
     push_words(c, words, 3, 2);
     SELECTOR(SEG_CS) = entry >> 16;
     SEG_BASE(SEG_CS) = entry >> 16 << 4;

@@ -23,13 +23,45 @@
     X(in_imm) X(out_imm) X(in_dx) X(out_dx) X(hlt) X(cli) X(sti) X(mov_from_seg) X(mov_to_seg) X(lds) X(group6) X(group7) \
     X(lar) X(lsl) X(syscall) X(sysret) X(sysenter) X(sysexit) X(clts) X(invd) X(wbinvd) X(rdtsc) X(rdmsr) X(wrmsr) X(rdpmc) \
     X(cpuid) X(mov_from_cr) X(mov_to_cr) X(mov_from_dr) X(mov_to_dr) X(ud) X(vmx_0fc7) X(rdrand) X(rdseed) X(arpl) X(vmread) X(vmwrite) \
-    X(invept) X(invvpid) X(group15)
+    X(invept) X(invvpid) X(group15) X(smsw) X(lmsw)
 
 #define X(name) void exec_##name(struct cpu *, const struct insn *);
 EXECS(X)
 #undef X
 
 bool condition_holds(const struct cpu *, u32 condition);
+/* --- what system instructions share --- */
+
+static inline void need_cpl0(struct cpu *c)
+{
+    if (c->cpl)
+        raise_gp(c);
+}
+
+static inline void need_protected(struct cpu *c)
+{
+    if (!protected_mode(c))
+        raise_ud(c);
+}
+
+/* The exit of the instruction at hand. */
+NORETURN static inline void leave_at(struct cpu *c, u32 reason, u64 qualification)
+{
+    c->exit.length = (u32)(c->next - c->rip);
+    leave_vm(c, reason, qualification);
+}
+
+static inline void vmx_exit(struct cpu *c, u32 reason)
+{
+    need_protected(c);
+    leave_at(c, reason, 0);
+}
+
+static inline u64 visible_cr0(const struct cpu *c)
+{
+    return (V(GUEST_CR0) & ~V(CR0_MASK)) | (V(CR0_SHADOW) & V(CR0_MASK));
+}
+
 /* exec_x87.c, thunk.c */
 exec_fn x87_find(const struct insn *);
 void exec_fxsave(struct cpu *, const struct insn *);

@@ -150,7 +150,7 @@ static void before_delivery(struct cpu *c)
     if (c->fault.vector == VECTOR_PF)
         c->cr2 = c->fault.address;
     if (c->fault.vector != VECTOR_DB)
-        c->rflags |= RF_RF; /* in the frame; still there when the delivery fails */
+        c->rflags |= RF_RF; /* in the frame, not for injected events; still there when the delivery fails */
     if (c->fault.vector == VECTOR_DB) {
         c->dr6 = (c->dr6 & ~0xfull) | DR6_FIXED | c->fault.address;
         V(GUEST_DR7) &= ~(u64)DR7_GD;
@@ -160,9 +160,9 @@ static void before_delivery(struct cpu *c)
 static void end_delivery(struct cpu *c)
 {
     c->delivering.info = 0;
-    if (c->faulted)
+    if (c->faulted && !c->entering)
         c->budget--;
-    c->faulted = false;
+    c->faulted = c->entering = false;
     V(GUEST_INTERRUPTIBILITY) &= ~3ull;
     c->pending_debug = 0; /* traps that waited are dropped: they come again after the handler */
     c->attention = true;
@@ -183,6 +183,7 @@ static void take_fault(struct cpu *c)
 void run_event(struct cpu *c, struct event event)
 {
     c->delivering = event;
+    c->entering = true;
     deliver(c, event);
     end_delivery(c);
 }
@@ -300,8 +301,10 @@ static NOINLINE void run_guest(void)
         c->budget += c->op->left;
         c->op = &nowhere;
         c->link = NULL;
-        if (c->escaped == ESCAPE_EXIT)
+        if (c->escaped == ESCAPE_EXIT) {
+            c->budget += c->entering; /* Bochs: the entry that could not deliver its event does not count */
             return;
+        }
         take_fault(c);
     } else if (entry_events(&software_cpu)) {
         return;
@@ -322,7 +325,7 @@ static void load(struct cpu *c, struct vcpu *v)
     c->budget = (i64)(v->stop_at - v->count);
     c->pending_debug = (u32)V(GUEST_PENDING_DEBUG);
     c->delivering.info = 0;
-    c->faulted = false;
+    c->faulted = c->entering = false;
     c->op = &nowhere;
     c->link = NULL;
     c->exit = (struct exit_info){0};
