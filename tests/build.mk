@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 5
 
 $(BUILD)/fuzzed/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(call say,CC,$< (fuzzed))$(CLANG) $(COMMON) -O1 -fsanitize=fuzzer-no-link,address,undefined \
+	$(call say,CC,$< (fuzzed))$(CLANG) $(COMMON) -Wno-gnu-variable-sized-type-not-at-end -O1 -fsanitize=fuzzer-no-link,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ -c $<
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(BUILD)/fuzzed/hindvisor.a
