@@ -15,10 +15,10 @@ set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 hindvisor=${HINDVISOR:-$here/build/hindvisor}
 guests=$here/build/guests
-seeds=1 clocks="count host" jobs=2 keep="" rows=no refusals=yes names=()
+seeds=1 clocks="count host" jobs=2 keep="" rows=no names=()
 
 usage() {
-    echo "usage: tests/runs/guests.sh [--seeds N] [--clock count|host] [--jobs N] [--keep DIR] [--rows] [NAME...]"
+    echo "usage: tests/runs/guests.sh [--seeds N] [--clock count|host] [--jobs N] [--keep DIR] [--rows] [NAME...|refusals]"
     exit "$1"
 }
 while [ $# -gt 0 ]; do
@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
     --rows) rows=yes ;;
     -h | --help) usage 0 ;;
     -*) usage 2 ;;
-    *) names+=("$1"); refusals=no ;;
+    *) names+=("$1") ;;
     esac
     shift
 done
@@ -144,13 +144,13 @@ done
 exec $(command -v bochs) "\$@"
 EOF
     chmod +x "$tools/bochs"
-    refused "row 1 refused: Bochs model $1 $2: $3" "$3" env "PATH=$tools:$PATH" \
+    refused "refusal:row 1:$1 without $3" "$3" env "PATH=$tools:$PATH" \
         "$hindvisor" record --kernel "$guests/power_off.elf"
     rm -rf "$tools"
 }
 
 sabotaged() { # KIND TEXT ROW [GUEST]: one rule broken on purpose at exit 5 (vmx/sabotage.h)
-    refused "row $3 refused: sabotage $1" "$2" env "HINDVISOR_SABOTAGE=$(($1 | 5 << 8))" \
+    refused "refusal:row $3:sabotage $1" "$2" env "HINDVISOR_SABOTAGE=$(($1 | 5 << 8))" \
         "$hindvisor" record --kernel "$guests/${4:-power_off}.elf"
 }
 
@@ -192,7 +192,13 @@ show_rows() {
         END {for (i = 1; i <= n; i++) print "row " order[i] ":" a[order[i]]}'
 }
 
-[ ${#names[@]} -gt 0 ] || for file in "$here"/tests/guests/*.c; do names+=("$(basename "$file" .c)"); done
+refusals=no
+if [ ${#names[@]} = 0 ]; then
+    refusals=yes
+    for file in "$here"/tests/guests/*.c; do names+=("$(basename "$file" .c)"); done
+elif [ "${names[*]}" = refusals ]; then # runs that must be refused or stopped, and no guest
+    refusals=yes names=()
+fi
 for name in "${names[@]}"; do
     [ -f "$here/tests/guests/$name.c" ] || { echo "guests.sh: no such guest: $name" >&2; exit 2; }
 done
@@ -204,7 +210,7 @@ results=$(mktemp /var/tmp/guests-XXXXXX)
 trap 'rm -f "$results"' EXIT
 export -f run_one tags end_text check_record check_replay verdict
 export here hindvisor guests keep
-list_tests | tr '\n' '\0' | xargs -0 -P "$jobs" -I@ bash -c \
+[ ${#names[@]} = 0 ] || list_tests | tr '\n' '\0' | xargs -0 -P "$jobs" -I@ bash -c \
     'IFS="|" read -r name clock noise options <<<"$1"; output=$(run_one "$name" "$clock" "$noise" "$options"); printf "%s\n" "$output"' \
     bash @ | tee -a "$results"
 [ $refusals = no ] || all_refusals | tee -a "$results"
