@@ -84,19 +84,22 @@ static void drive(struct machine *m, u32 irq, bool level)
     send_messages(m);
 }
 
-/* Passes on what the device drives on its line now. */
-static void sample_line(struct machine *m, const struct region *region)
+static void change_line(struct machine *m, u32 irq, enum line line)
 {
-    u64 bit = BIT(region - regions);
+    if (line == LINE_PULSE)
+        drive(m, irq, true);
+    else
+        m->asserted ^= BIT(irq);
+    drive(m, irq, line == LINE_HIGH);
+}
+
+/* Passes on what the device drives on its line now. */
+static inline void sample_line(struct machine *m, const struct region *region)
+{
     enum line line = region->ops->line(state_of(m, region));
 
-    if (line == LINE_PULSE) {
-        drive(m, (u32)region->irq, true);
-        drive(m, (u32)region->irq, false);
-    } else if ((line == LINE_HIGH) != !!(m->asserted & bit)) {
-        m->asserted ^= bit;
-        drive(m, (u32)region->irq, line == LINE_HIGH);
-    }
+    if (line != (m->asserted >> region->irq & 1 ? LINE_HIGH : LINE_LOW)) /* seldom */
+        change_line(m, (u32)region->irq, line);
 }
 
 static bool pic_reaches_cpu(const struct machine *m)
@@ -255,7 +258,7 @@ static const struct region *find(u16 port, u8 size)
 }
 
 /* After an access to the device or a byte for it. */
-static void settle(struct machine *m, const struct region *region)
+static inline void settle(struct machine *m, const struct region *region)
 {
     if (region->irq != NO_IRQ)
         sample_line(m, region);
@@ -277,7 +280,8 @@ void machine_port(struct machine *m, u16 port, struct access *access)
     access->now = region->timed ? machine_read_clock(m) : 0;
     region->ops->access(state_of(m, region), (u32)(port - region->base), access);
     settle(m, region);
-    carry_out(m, access);
+    if (access->effect != EFFECT_NONE)
+        carry_out(m, access);
 }
 
 static void before_lapic(struct machine *m, u32 reg, struct access *access)
@@ -288,9 +292,11 @@ static void before_lapic(struct machine *m, u32 reg, struct access *access)
 /* A new deadline may have passed already: it goes off at once. */
 static void after_lapic(struct machine *m, const struct access *access)
 {
-    carry_out(m, access);
+    if (access->effect != EFFECT_NONE)
+        carry_out(m, access);
     update_deadline(m);
-    machine_advance(m, m->now);
+    if (m->deadline <= m->now)
+        fire_due(m);
 }
 
 static bool within(u64 gpa, u64 base, u64 span, u8 size)

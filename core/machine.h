@@ -59,7 +59,7 @@ struct machine {
     enum clock_policy clock;
     u64 now;      /* guest time, ns; never goes back */
     u64 deadline; /* earliest deadline of all devices, or NEVER */
-    u64 asserted; /* regions whose interrupt line is high, one bit each */
+    u64 asserted; /* ISA lines that their devices hold high, one bit each */
     u64 deadlines[MACHINE_REGIONS]; /* of the devices on ports, by region */
     u64 slow_deadline;              /* the earliest of them */
     u64 exit;     /* number of the exit being handled, for observations */

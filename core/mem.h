@@ -13,4 +13,11 @@ void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 
+/* Freestanding code has no builtins of their names; short copies of known length shall still be
+ * made in place. */
+#if !__STDC_HOSTED__ && !defined(CORE_MEM_FUNCTIONS)
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+#endif
+
 #endif

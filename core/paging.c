@@ -213,11 +213,50 @@ static struct translation mapped(const struct walk *w)
     return (struct translation){.gpa = frame | (w->gva & (size - 1)), .page_size = size};
 }
 
+/* The usual walk by itself: four levels of entries in RAM that are present, need no bits set
+ * and allow the access at first sight. false: the long way finds out what there is to it. */
+static bool walk_at_once(const struct memory *memory, const struct paging *p, u64 gva, u32 access,
+                         bool set_bits, struct translation *t)
+{
+    u64 all = ~0ull, any = 0, entry, table = p->cr3 & mode_long.root;
+    u32 level = 0;
+    for (;; level++) {
+        const u64 *at = memory_at(memory, table + (gva >> (39 - 9 * level) & 511) * 8, 8);
+        if (!at)
+            return false;
+        entry = *at;
+        all &= entry;
+        any |= entry;
+        if (!(entry & ENTRY_P) || level == 3 || entry & ENTRY_PS)
+            break;
+        table = entry & mode_long.address;
+    }
+    u64 size = BIT(39 - 9 * level), need = ENTRY_P | (set_bits ? ENTRY_A : 0);
+    bool no_xd = access & ACCESS_FETCH || !(p->efer & EFER_NXE); /* it forbids, or is reserved */
+    u64 bad = BEYOND_LONG | (no_xd ? ENTRY_XD : 0);
+    need |= access & ACCESS_WRITE ? ENTRY_RW : 0;
+    need |= access & ACCESS_USER ? ENTRY_US : 0;
+    if ((all & need) != need || any & bad || level == 0)
+        return false;
+    if (entry & mode_long.level[level].reserved_ps && level < 3)
+        return false;
+    if (set_bits && access & ACCESS_WRITE && !(entry & ENTRY_D))
+        return false;
+    if (!(access & ACCESS_USER) && all & ENTRY_US && p->cr4 & (CR4_SMEP | CR4_SMAP))
+        return false;
+    *t = (struct translation){.gpa = (entry & mode_long.address & ~(size - 1)) | (gva & (size - 1)),
+                              .page_size = size};
+    return true;
+}
+
 struct translation paging_walk(struct memory *memory, const struct paging *paging, u64 gva,
                                u32 access, bool set_bits)
 {
     if (!(paging->cr0 & CR0_PG))
         return (struct translation){.gpa = gva & BITS(31, 0), .page_size = PAGE_SIZE};
+    struct translation at_once;
+    if (paging->efer & EFER_LMA && walk_at_once(memory, paging, gva, access, set_bits, &at_once))
+        return at_once;
     struct walk w = {.memory = memory, .paging = paging, .mode = mode_of(paging), .access = access};
     w.gva = gva & w.mode->linear;
     int fault = descend(&w);

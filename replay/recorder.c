@@ -198,11 +198,11 @@ static bool block_is_full(const struct recorder *r, const struct position *at)
 static bool record_wants_state(struct gate *gate, const struct position *at)
 {
     struct recorder *r = from_gate(gate);
-    if (!r->log->buffer || !block_is_full(r, at))
+    if (!block_is_full(r, at))
         return false;
     r->block_count = at->count;
     r->block_exit = at->exit;
-    return true;
+    return r->log->buffer; /* else there is nobody to keep it for */
 }
 
 static bool record_state(struct gate *gate, const struct state_record *state)

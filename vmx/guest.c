@@ -68,11 +68,23 @@ enum guest_access guest_copy(struct vcpu *v, u64 linear, void *buffer, u32 lengt
     return GUEST_OK;
 }
 
+static u32 fetch_within_page(struct vcpu *v, const struct paging *paging, u64 linear, u32 access, u8 bytes[15])
+{
+    struct translation t = paging_walk(&v->machine->memory, paging, linear, access, false);
+    const u8 *at = t.fault ? NULL : memory_at(&v->machine->memory, t.gpa, 15);
+    if (!at)
+        return 0;
+    memcpy(bytes, at, 15);
+    return 15;
+}
+
 u32 guest_fetch(struct vcpu *v, u8 bytes[15])
 {
     struct paging paging = vcpu_paging(v);
     u32 access = ACCESS_FETCH | (vcpu_cpl() == 3 ? ACCESS_USER : 0), have = 0;
     u64 linear = vcpu_long_mode() ? v->rip : (u32)(vmcs_read(VMCS_GUEST_CS_BASE) + v->rip);
+    if (linear % PAGE_SIZE <= PAGE_SIZE - 15) /* within a page, as nearly always */
+        return fetch_within_page(v, &paging, linear, access, bytes);
     while (have < 15) {
         u32 part = (u32)min_u64(15 - have, PAGE_SIZE - (linear + have) % PAGE_SIZE);
         struct translation t = paging_walk(&v->machine->memory, &paging, linear + have, access, false);

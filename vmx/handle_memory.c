@@ -5,10 +5,12 @@
  * comes here; what cannot be emulated ends the run with its bytes in the report.
  */
 #include "core/decode/emulate.h"
+#include "core/mem.h"
 #include "vmx/events.h"
 #include "vmx/handlers.h"
 #include "vmx/processor.h"
 
+enum { KNOWN_INSTRUCTIONS = 64 };
 enum { EPT_FETCH = 1 << 2, EPT_LINEAR_VALID = 1 << 7, EPT_FINAL_ACCESS = 1 << 8 };
 
 static u64 segment_base(u8 segment)
@@ -126,28 +128,99 @@ static bool find_places(struct vcpu *v, const struct mmio_operands *o, u8 size, 
     return !o->target.exists || find_place(v, &o->target, size, true, target);
 }
 
-static bool emulate(struct vcpu *v)
-{
-    u8 bytes[15];
+/* An instruction and what it does to memory. */
+struct emulated {
     struct insn insn;
+    struct mmio_insn mmio;
+};
+
+/* The same bytes in the same mode are the same instruction: those met last need no decoding.
+ * This is no state of the guest's. */
+static struct {
+    u64 head, tail; /* bytes 0-7 and 7-14 */
+    u32 bits;       /* 0: empty */
+    struct emulated what;
+} known[KNOWN_INSTRUCTIONS];
+
+static const struct emulated *decode(const u8 bytes[15], u32 length, u32 bits, u64 rip)
+{
+    u32 slot = (rip ^ rip >> 6) % KNOWN_INSTRUCTIONS;
+    u64 head, tail;
+    memcpy(&head, bytes, 8);
+    memcpy(&tail, bytes + 7, 8);
+    if (known[slot].head == head && known[slot].tail == tail && known[slot].bits == bits && length == 15)
+        return &known[slot].what;
+    known[slot].bits = 0;
+    struct emulated *e = &known[slot].what;
+    if (insn_decode(&e->insn, bytes, length, bits) != DECODE_OK)
+        return NULL;
+    e->mmio = insn_mmio(&e->insn);
+    if (e->mmio.kind == MMIO_NONE)
+        return NULL;
+    known[slot].head = head;
+    known[slot].tail = tail;
+    known[slot].bits = length == 15 ? bits : 0;
+    return e;
+}
+
+static u64 device_read(struct vcpu *v, u64 gpa, u8 size)
+{
+    struct access access = {.size = size};
+    machine_mmio(v->machine, gpa, &access);
+    return v->value = access.value;
+}
+
+static void device_write(struct vcpu *v, u64 gpa, u8 size, u64 value)
+{
+    struct access access = {.size = size, .write = true, .value = value};
+    v->value = value;
+    machine_mmio(v->machine, gpa, &access);
+}
+
+/* One operand that begins behind a page's start and ends in the page: it begins where the
+ * exit says, and as no RAM is there, all of it is the device's. */
+static bool is_simple(const struct vcpu *v, const struct mmio_insn *mmio)
+{
+    u64 offset = v->address % PAGE_SIZE;
+    return offset && offset + mmio->size <= PAGE_SIZE && mmio->kind < MMIO_STRING;
+}
+
+static void emulate_simple(struct vcpu *v, const struct emulated *e)
+{
+    u64 read = mmio_reads(&e->mmio) ? device_read(v, v->address, e->mmio.size) : 0;
+    struct mmio_step step = mmio_complete(&e->insn, &e->mmio, v->gpr, &v->rflags, read, 8);
+    if (step.writes)
+        device_write(v, v->address, e->mmio.size, step.value);
+    vcpu_skip_instruction(v);
+}
+
+static void emulate_any(struct vcpu *v, const struct emulated *e)
+{
     u8 stack_size = vcpu_long_mode() ? 8 : vmcs_read(VMCS_GUEST_SS_ACCESS) & 1 << 14 ? 4 : 2;
-    u32 length = guest_fetch(v, bytes);
-    if (insn_decode(&insn, bytes, length, vcpu_code_bits()) != DECODE_OK)
-        return false;
-    struct mmio_insn mmio = insn_mmio(&insn);
-    if (mmio.kind == MMIO_NONE)
-        return false;
-    v->exit.length = insn.length;
-    struct mmio_operands operands = mmio_operands(&insn, &mmio, v->gpr, v->rip, stack_size);
+    struct mmio_operands operands = mmio_operands(&e->insn, &e->mmio, v->gpr, v->rip, stack_size);
     struct place source, target;
-    if (!find_places(v, &operands, mmio.size, &source, &target))
-        return true;
+    if (!find_places(v, &operands, e->mmio.size, &source, &target))
+        return;
     u64 read = operands.source.exists ? bus_read(v, &source) : 0;
-    struct mmio_step step = mmio_complete(&insn, &mmio, v->gpr, &v->rflags, read, stack_size);
+    struct mmio_step step = mmio_complete(&e->insn, &e->mmio, v->gpr, &v->rflags, read, stack_size);
     if (step.writes)
         bus_write(v, &target, step.value);
     if (step.done)
         vcpu_skip_instruction(v);
+}
+
+static bool emulate(struct vcpu *v)
+{
+    u8 bytes[15] = {0};
+    u32 length = guest_fetch(v, bytes);
+    const struct emulated *e = decode(bytes, length, vcpu_code_bits(), v->rip);
+    if (!e)
+        return false;
+    v->exit.length = e->insn.length;
+    if (is_simple(v, &e->mmio))
+        emulate_simple(v, e);
+    else
+        emulate_any(v, e);
     return true;
 }
 

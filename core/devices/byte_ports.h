@@ -13,8 +13,8 @@ struct byte_ports {
     void (*write)(void *state, u32 port, u8 byte, struct access *access);
 };
 
-static inline void access_byte_ports(const struct byte_ports *device, void *state, u32 offset,
-                                     struct access *access)
+static __attribute__((noinline, unused)) void
+access_bytes(const struct byte_ports *device, void *state, u32 offset, struct access *access)
 {
     u64 value = 0;
 
@@ -30,6 +30,17 @@ static inline void access_byte_ports(const struct byte_ports *device, void *stat
     }
     if (!access->write)
         access->value = value;
+}
+
+static inline void access_byte_ports(const struct byte_ports *device, void *state, u32 offset,
+                                     struct access *access)
+{
+    if (access->size != 1 || offset >= device->ports)
+        access_bytes(device, state, offset, access);
+    else if (access->write) /* one byte, as nearly all are */
+        device->write(state, offset, (u8)access->value, access);
+    else
+        access->value = device->read(state, offset, access);
 }
 
 #endif

@@ -63,21 +63,23 @@ static void store_registers(struct vcpu *v)
     v->rflags = v->written_rflags = vmread(VMCS_GUEST_RFLAGS);
 }
 
-/* The exits that have more to say than their reason and the instruction's length, or that
- * may be the host's affair. */
-static bool is_plain(u32 reason)
+/* What there is to an exit beyond its reason and the instruction's length. Instructions exit
+ * when no event is being delivered: only other exits have vectoring information (SDM 28.2.4). */
+enum detail { PLAIN, QUALIFIED, OTHER };
+
+static enum detail exit_detail(u32 reason)
 {
-    static const bool others[EXIT_REASON_LIMIT] = {
-        [EXIT_EXCEPTION_NMI] = true,   [EXIT_EXTERNAL_INTERRUPT] = true, [EXIT_TRIPLE_FAULT] = true,
-        [EXIT_TASK_SWITCH] = true,     [EXIT_CR_ACCESS] = true,          [EXIT_IO_INSTRUCTION] = true,
-        [EXIT_EPT_VIOLATION] = true,   [EXIT_EPT_MISCONFIG] = true,      [EXIT_PREEMPTION_TIMER] = true,
+    static const u8 details[EXIT_REASON_LIMIT] = {
+        [EXIT_CR_ACCESS] = QUALIFIED,     [EXIT_IO_INSTRUCTION] = QUALIFIED, [EXIT_EXCEPTION_NMI] = OTHER,
+        [EXIT_EXTERNAL_INTERRUPT] = OTHER, [EXIT_TRIPLE_FAULT] = OTHER,      [EXIT_TASK_SWITCH] = OTHER,
+        [EXIT_EPT_VIOLATION] = OTHER,      [EXIT_EPT_MISCONFIG] = OTHER,     [EXIT_PREEMPTION_TIMER] = OTHER,
     };
-    return reason < EXIT_REASON_LIMIT && !others[reason];
+    return reason < EXIT_REASON_LIMIT ? (enum detail)details[reason] : PLAIN;
 }
 
 /* Where the reason leaves it undefined the field may hold an old value: the record must not.
  * An exception has one for #PF and #DB only (SDM 28.2.1). */
-static u64 exit_qualification(u32 reason)
+static u64 other_qualification(u32 reason)
 {
     u32 vector;
     switch (reason) {
@@ -85,8 +87,6 @@ static u64 exit_qualification(u32 reason)
         vector = EVENT_VECTOR(vmread(VMCS_EXIT_EVENT));
         return vector == VECTOR_PF || vector == VECTOR_DB ? vmread(VMCS_EXIT_QUALIFICATION) : 0;
     case EXIT_TASK_SWITCH:
-    case EXIT_CR_ACCESS:
-    case EXIT_IO_INSTRUCTION:
     case EXIT_EPT_VIOLATION:
         return vmread(VMCS_EXIT_QUALIFICATION);
     default:
@@ -116,13 +116,12 @@ static bool host_exit(struct vcpu *v)
     return true;
 }
 
-/* The rest of the exit's information. Instructions exit when no event is being delivered:
- * only other exits have vectoring information (SDM 28.2.4). true: not the guest's exit. */
-static bool store_details(struct vcpu *v)
+/* true: not an exit of the guest's. */
+static bool store_other(struct vcpu *v)
 {
     u32 vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
     v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
-    v->exit.qualification = exit_qualification(v->exit.reason);
+    v->exit.qualification = other_qualification(v->exit.reason);
     return host_exit(v);
 }
 
@@ -134,7 +133,13 @@ static bool store_exit(struct vcpu *v)
         v->exit.entry_failed = true; /* for good: such a run ends */
     v->exit.length = (u32)vmread(VMCS_INSTRUCTION_LENGTH);
     v->exit.qualification = v->exit.vectoring = 0;
-    return !is_plain(v->exit.reason) && store_details(v);
+    enum detail detail = exit_detail(v->exit.reason);
+    if (detail == PLAIN)
+        return false;
+    if (detail == OTHER)
+        return store_other(v);
+    v->exit.qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    return false;
 }
 
 bool processor_run(struct vcpu *v)

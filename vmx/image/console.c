@@ -72,16 +72,21 @@ static void uart_wait(u8 status)
         ;
 }
 
-static void send(u8 byte)
+static void send_by_uart(u8 byte)
+{
+    uart_wait(STATUS_CAN_SEND);
+    port_write(UART_DATA, byte);
+}
+
+/* Inline and the usual case first: the guest's console comes through here byte by byte. */
+static inline void send(u8 byte)
 {
     if (console.screen && !console.framed)
         vga_send(byte);
-    if (console.debug_port) {
+    if (console.debug_port)
         port_write(DEBUG_PORT, byte);
-    } else if (console.uart) {
-        uart_wait(STATUS_CAN_SEND);
-        port_write(UART_DATA, byte);
-    }
+    else if (console.uart)
+        send_by_uart(byte);
 }
 
 void console_drain(void)

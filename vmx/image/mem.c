@@ -4,6 +4,7 @@
  * string instruction is also by far the fastest loop. Overlap and sizes as in
  * C11 7.24.
  */
+#define CORE_MEM_FUNCTIONS
 #include "core/mem.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
