@@ -8,7 +8,10 @@ BENCH_ROUNDS ?= 3   # boots of each kind
 BENCH_GUEST  := $(BUILD)/bench/exits.elf
 BENCH_IMAGE  := HINDVISOR_IMAGE=$(BUILD)/image
 
-.PHONY: bench-micro bench-exits bench-boot
+.PHONY: bench-micro bench-exits bench-boot packages-bench
+packages-bench:
+	@.ci/packages bench
+
 bench: bench-micro bench-exits bench-boot ## measure: hot functions, exits, recording a boot
 
 $(BUILD)/bench/guest/%.o: bench/guest/%.c | packages
@@ -27,3 +30,26 @@ $(BUILD)/bench/exits $(BUILD)/bench/boot: $(BUILD)/bench/%: $(BUILD)/hosted/benc
 
 bench-exits: $(BUILD)/bench/exits $(BENCH_GUEST) image ## exact cost of each kind of exit, in ticks
 	$(BENCH_IMAGE) $< $(BENCH_GUEST) $(BUILD)/bench/exits.json
+
+$(BUILD)/bench/initrd.img: tools/mkinitramfs | packages
+	@mkdir -p $(@D)
+	tools/mkinitramfs $@
+
+bench-boot: | packages-bench
+bench-boot: $(BUILD)/bench/boot $(BUILD)/bench/initrd.img image ## what recording adds to a boot, and the trace's size
+	kernel=$$(tools/fetch-kernel $(BUILD)/guests/debian-cloud) && \
+	    $(BENCH_IMAGE) $< $(BENCH_ROUNDS) "$$kernel" $(BUILD)/bench/initrd.img $(BUILD)/bench/boot.json
+
+# The C++ shim is the only C++ here; it alone sees Google Benchmark's headers.
+BENCH_MICRO := $(call objects,hosted,bench/micro.c $(wildcard bench/bench_*.c)) $(BUILD)/hosted/bench/shim.o
+
+$(BUILD)/hosted/bench/shim.o: bench/shim.cc | packages-bench
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)g++ -std=gnu++17 -O2 -g -I. -MMD -MP -Wall -Wextra -Werror -o $@ -c $<
+
+$(BUILD)/bench/micro: $(BENCH_MICRO) $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)g++ -o $@ $^ $(LIBS) -lbenchmark -lpthread
+
+bench-micro: $(BUILD)/bench/micro ## host time of the hot functions; BENCH_TRACE=DIR: records of that trace
+	$< --benchmark_out=$(BUILD)/bench/micro.json --benchmark_out_format=json $(BENCH_OPTIONS)

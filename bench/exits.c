@@ -37,9 +37,12 @@ static const struct kind {
     {"IN from the UART", "in", EXIT_IO_INSTRUCTION, 0xffff0000, 0x3fd << 16, 0, 0},
     {"IN, nobody there", "in_nobody", EXIT_IO_INSTRUCTION, 0xffff0000, 0x1234 << 16, 0, 0},
     {"local APIC read, EPT violation", "apic_read", EXIT_EPT_VIOLATION, EPT_WRITE, 0, 0, 900},
-    {"local APIC write, EPT violation", "apic_write", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE, 0, 900},
-    {"local APIC EOI, EPT violation", "apic_ipi", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE, APIC_EOI, 900},
-    {"self-IPI by EPT violation, injected", "apic_ipi", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE, 0xfee00300, 900},
+    {"local APIC write, EPT violation", "apic_write", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE, 0,
+     900},
+    {"local APIC EOI, EPT violation", "apic_ipi", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE,
+     APIC_EOI, 900},
+    {"self-IPI by EPT violation, injected", "apic_ipi", EXIT_EPT_VIOLATION, EPT_WRITE, EPT_WRITE,
+     0xfee00300, 0},
     {"x2APIC EOI, WRMSR", "x2apic_ipi", EXIT_MSR_WRITE, 0, 0, 0x80b, 0},
     {"x2APIC self-IPI, WRMSR, injected", "x2apic_ipi", EXIT_MSR_WRITE, 0, 0, 0x830, 0},
     {"RDMSR", "rdmsr", EXIT_MSR_READ, 0, 0, 0x1b, 0},
@@ -112,16 +115,19 @@ static void sample_recorded(const struct kind *kind, const struct recorded *r, s
 {
     for (u32 i = WARM_UP; i + 1 < r->count; i++)
         if (matches(kind, &r->exits[i]))
-            add_sample(s, r->exits[last_part(r->exits, r->count, i)].tsc_entry - r->exits[i].tsc_exit);
+            add_sample(s,
+                       r->exits[last_part(r->exits, r->count, i)].tsc_entry - r->exits[i].tsc_exit);
 }
 
-static void sample_report(const struct kind *kind, const struct report *report, u64 stub, struct samples *s)
+static void sample_report(const struct kind *kind, const struct report *report, u64 stub,
+                          struct samples *s)
 {
     const struct exit_record *exits = report->last;
     for (u32 i = 0; i + 1 < report->last_count; i++) {
         u32 next = last_part(exits, report->last_count, i) + 1;
         if (matches(kind, &exits[i]) && next < report->last_count)
-            add_sample(s, exits[next].tsc_exit - exits[i].tsc_exit - (exits[next].count - exits[i].count) - stub);
+            add_sample(s, exits[next].tsc_exit - exits[i].tsc_exit -
+                              (exits[next].count - exits[i].count) - stub);
     }
 }
 
@@ -136,8 +142,8 @@ static struct figures figures(struct samples *s, const char *title)
     if (!s->count)
         bench_check(fail(INTERNAL, "%s: the guest took no such exit", title));
     qsort(s->ticks, s->count, sizeof(s->ticks[0]), compare);
-    return (struct figures){s->count, s->ticks[0], s->ticks[s->count / 2], s->ticks[s->count * 99 / 100],
-                            s->ticks[s->count - 1]};
+    return (struct figures){s->count, s->ticks[0], s->ticks[s->count / 2],
+                            s->ticks[s->count * 99 / 100], s->ticks[s->count - 1]};
 }
 
 /* --- runs ------------------------------------------------------------------------ */
@@ -185,11 +191,12 @@ static void print_table(const struct row *rows)
 {
     printf("Ticks from exit to entry (one an instruction, under Bochs)\n");
     printf("%-36s %31s   %23s   %5s\n", "", "recording", "not recording", "");
-    printf("%-36s %7s %7s %7s %7s   %7s %7s %7s   %5s\n", "exit", "min", "p50", "p99", "max", "min", "p50", "max", "limit");
+    printf("%-36s %7s %7s %7s %7s   %7s %7s %7s   %5s\n", "exit", "min", "p50", "p99", "max", "min",
+           "p50", "max", "limit");
     for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
         const struct figures *on = &rows[i].on, *off = &rows[i].off;
-        printf("%-36s %7lu %7lu %7lu %7lu   %7lu %7lu %7lu", kinds[i].title, on->min, on->p50, on->p99, on->max, off->min,
-               off->p50, off->max);
+        printf("%-36s %7lu %7lu %7lu %7lu   %7lu %7lu %7lu", kinds[i].title, on->min, on->p50,
+               on->p99, on->max, off->min, off->p50, off->max);
         if (kinds[i].limit)
             printf("   %5u%s", kinds[i].limit, over(&kinds[i], &rows[i]) ? "  OVER" : "");
         printf("\n");
@@ -198,8 +205,9 @@ static void print_table(const struct row *rows)
 
 static void print_figures(FILE *out, const char *name, const struct figures *f)
 {
-    fprintf(out, "\"%s\": {\"samples\": %u, \"min\": %lu, \"p50\": %lu, \"p99\": %lu, \"max\": %lu}", name, f->count, f->min,
-            f->p50, f->p99, f->max);
+    fprintf(out,
+            "\"%s\": {\"samples\": %u, \"min\": %lu, \"p50\": %lu, \"p99\": %lu, \"max\": %lu}",
+            name, f->count, f->min, f->p50, f->p99, f->max);
 }
 
 static void write_json(const char *path, const struct row *rows)
@@ -209,7 +217,8 @@ static void write_json(const char *path, const struct row *rows)
         bench_check(fail_errno("cannot write %s", path));
     fprintf(out, "{\"unit\": \"ticks\", \"carrier\": \"bochs\", \"exits\": [\n");
     for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
-        fprintf(out, "  {\"exit\": \"%s\", \"reason\": \"%s\", ", kinds[i].title, exit_reason_name(kinds[i].reason));
+        fprintf(out, "  {\"exit\": \"%s\", \"reason\": \"%s\", ", kinds[i].title,
+                exit_reason_name(kinds[i].reason));
         print_figures(out, "recording", &rows[i].on);
         fprintf(out, ", ");
         print_figures(out, "not_recording", &rows[i].off);
