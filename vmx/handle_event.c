@@ -4,7 +4,6 @@
 #include "vmx/handlers.h"
 #include "vmx/processor.h"
 
-enum { NMI_UNBLOCKED_BY_IRET = 1 << 12 };
 enum { DR6_FIXED = 0xffff0ff0, DR7_GD = 1 << 13 };
 
 /* A #DB exit leaves DR6 and DR7 to software (SDM 28.1, 28.2.1): qualification has DR6's bits. */
@@ -14,6 +13,8 @@ static void deliver_debug_state(struct vcpu *v)
     vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~(u64)DR7_GD);
 }
 
+/* NMIs stay as the processor left them: an IRET that faults has unblocked them, and would
+ * have done so without us. */
 void on_exception(struct vcpu *v)
 {
     u32 info = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = EVENT_VECTOR(info);
@@ -22,9 +23,6 @@ void on_exception(struct vcpu *v)
     v->value = error;
     if (EVENT_TYPE(info) == EVENT_NMI) /* the host's, not the guest's */
         return;
-    bool defined = vector != VECTOR_DF && !(v->exit.vectoring & EVENT_VALID); /* SDM 28.2.3 */
-    if (info & NMI_UNBLOCKED_BY_IRET && defined)
-        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
     if (vector == VECTOR_PF)
         processor_write_cr2(v->exit.qualification);
     if (vector == VECTOR_DB)

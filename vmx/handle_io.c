@@ -95,6 +95,8 @@ static void string_io(struct vcpu *v, u64 qualification)
             return;
         u64 left = (v->gpr[RCX] - 1) & s.mask;
         v->gpr[RCX] = s.mask == 0xffff ? (v->gpr[RCX] & ~s.mask) | left : left;
+        if (left && vcpu_trap_step(v)) /* a single step is one iteration */
+            return;
     }
     if (!(v->gpr[RCX] & s.mask))
         vcpu_skip_instruction(v);

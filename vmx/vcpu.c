@@ -156,8 +156,15 @@ void vcpu_skip_instruction(struct vcpu *v)
     u64 blocking = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
     if (blocking & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
-    if (v->rflags & RFLAGS_TF)
-        vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+    vcpu_trap_step(v);
+}
+
+bool vcpu_trap_step(struct vcpu *v)
+{
+    if (!(v->rflags & RFLAGS_TF))
+        return false;
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+    return true;
 }
 
 /* SDM table 6-4. */

@@ -81,6 +81,8 @@ void vcpu_init(struct vcpu *, struct machine *, const struct vcpu_setup *);
 
 /* The exit's instruction is done: RIP moves on, STI and MOV SS shadows end, TF traps. */
 void vcpu_skip_instruction(struct vcpu *);
+/* A step is done: with TF set its #DB is pending, and true comes back. */
+bool vcpu_trap_step(struct vcpu *);
 bool vcpu_long_mode(void); /* 64-bit code is running */
 
 /* Raises a hardware exception at the next entry; combines with an event that was being delivered (SDM 6.15). */
