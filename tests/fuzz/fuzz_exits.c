@@ -201,6 +201,14 @@ static u32 take_vectoring(struct vcpu *v)
     return event;
 }
 
+/* SDM 28.2.4: what can happen while an event is being delivered. */
+static bool interrupts_delivery(u32 reason)
+{
+    return reason == EXIT_EXCEPTION_NMI || reason == EXIT_EPT_VIOLATION ||
+           reason == EXIT_EPT_MISCONFIG || reason == EXIT_TASK_SWITCH ||
+           reason == EXIT_TRIPLE_FAULT;
+}
+
 static struct fake_exit guest(struct vcpu *v, const struct fake_entry *entry)
 {
     (void)entry;
@@ -220,7 +228,7 @@ static struct fake_exit guest(struct vcpu *v, const struct fake_entry *entry)
     fake_cpu_set(VMCS_VECTORING_ERROR, more);
     struct fake_exit exit = {.reason = reason, .length = 1 + more % 15};
     exit.qualification = take_qualification(reason);
-    exit.vectoring = more >= 0xf0 ? take_vectoring(v) : 0;
+    exit.vectoring = more >= 0xc0 && interrupts_delivery(reason) ? take_vectoring(v) : 0;
     exit.advance = more & 0x40 ? take_bytes(3) : more & 7;
     return exit;
 }
