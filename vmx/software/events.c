@@ -221,7 +221,7 @@ void deliver(struct cpu *c, struct event event)
 void software_interrupt(struct cpu *c, u32 vector, u32 type)
 {
     struct event event = {.info = EVENT(type, vector), .length = (u32)(c->next - c->rip)};
-    if (V(EXCEPTION_BITMAP) >> vector & 1 && type != EVENT_SOFTWARE_INTERRUPT) {
+    if (type != EVENT_SOFTWARE_INTERRUPT && V(EXCEPTION_BITMAP) >> vector & 1) {
         V(EXIT_EVENT) = event.info;
         leave_vm(c, EXIT_EXCEPTION_NMI, 0);
     }

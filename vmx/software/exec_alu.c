@@ -132,7 +132,7 @@ static void divide_signed(struct cpu *c, u64 by, u32 size)
     u32 shift = 128 - 16 * size;
     __int128 dividend = (__int128)(dividend_of(c, size) << shift) >> shift;
     i64 divisor = sign_extend(by, size);
-    __int128 lowest = (__int128)1 << 127;
+    __int128 lowest = (__int128)((unsigned __int128)1 << 127);
     if (!divisor || (divisor == -1 && dividend == lowest))
         raise_plain(c, VECTOR_DE);
     __int128 quotient = dividend / divisor;

@@ -206,13 +206,13 @@ const op_fn fast_inc[4] = BY_SIZE(inc), fast_dec[4] = BY_SIZE(dec), fast_neg[4] 
 
 /* --- shifts: flags by hand --------------------------------------------------------------------------- */
 
-static inline u16 status_of(u64 result, u64 sign_bit, bool carry, bool overflow)
-{
-    u32 st;
-    __asm__("test %1, %1\n\tlahf" : "=a"(st) : "r"(result) : "cc");
-    st = (st & (ST_ZF | ST_PF)) | 0x200u | (result & sign_bit ? ST_SF : 0);
-    return (u16)(st | (carry ? ST_CF : 0) | (overflow ? ST_OF : 0));
-}
+/* SF, ZF and PF of the result; AF 0. */
+#define STATUS(T, result, carry, overflow)                                                  \
+    ({                                                                                      \
+        u32 st_;                                                                            \
+        __asm__("test %1, %1\n\tlahf" : "=a"(st_) : "r"((T)(result)) : "cc");               \
+        (u16)((st_ & (ST_SF | ST_ZF | ST_PF | 0x200)) | (u32)(carry) << 8 | (u32)(overflow)); \
+    })
 
 #define TOP(T) (8 * sizeof(T) - 1)
 #define SHL(T, n)                                                                  \
@@ -232,7 +232,7 @@ typedef i64 u64_signed;
     {                                                                               \
         u32 n = (u32)op->imm;                                                       \
         KIND(T, n);                                                                 \
-        c->status = status_of(result, BIT(TOP(T)), carry, over);                    \
+        c->status = STATUS(T, result, carry, over);                    \
         SET_##T(op->dst, result);                                                   \
         NEXT;                                                                       \
     }                                                                               \
@@ -244,7 +244,7 @@ typedef i64 u64_signed;
             NEXT;                                                                   \
         }                                                                           \
         KIND(T, n);                                                                 \
-        c->status = status_of(result, BIT(TOP(T)), carry, over);                    \
+        c->status = STATUS(T, result, carry, over);                    \
         SET_##T(op->dst, result);                                                   \
         NEXT;                                                                       \
     }
@@ -283,20 +283,19 @@ const op_fn fast_shl_i[4] = WIDE(shl_i), fast_shr_i[4] = WIDE(shr_i), fast_sar_i
 
 /* --- multiplication ---------------------------------------------------------------------------------------- */
 
-typedef i64 u32_double;
-typedef __int128 u64_double;
 typedef u64 u32_unsigned;
 typedef unsigned __int128 u64_unsigned;
 
 #define IMUL(T, a, b)                                                                      \
-    T##_double product = (T##_double)(T##_signed)(a) * (T##_signed)(b);                    \
-    bool over = product != (T##_signed)product;                                            \
-    c->status = status_of((T)product, BIT(TOP(T)), over, over);                            \
-    SET_##T(op->dst, (T)product)
+    T product = (T)(a);                                                                    \
+    bool over;                                                                             \
+    __asm__("imul %2, %0" : "+&r"(product), "=@ccc"(over) : "r"((T)(b)));                  \
+    c->status = STATUS(T, product, over, over);                                            \
+    SET_##T(op->dst, product)
 #define MUL(T, b)                                                                          \
     T##_unsigned product = (T##_unsigned)(T)R(RAX) * (b);                                  \
     T low = (T)product, high = (T)(product >> (TOP(T) + 1));                               \
-    c->status = status_of(low, BIT(TOP(T)), high != 0, high != 0);                         \
+    c->status = STATUS(T, low, high != 0, high != 0);                         \
     SET_##T(RAX, low);                                                                     \
     SET_##T(RDX, high)
 #define MULTIPLICATIONS(T)                     \

@@ -69,12 +69,15 @@ enum role { ROLE_XMM, ROLE_MM, ROLE_GPR, ROLE_EXTENSION };
 enum pp { PP_NONE, PP_66, PP_F3, PP_F2 };
 
 struct form {
-    enum role reg, rm;
+    u8 reg, rm;  /* enum role */
     u8 memory;   /* bytes */
     bool stores; /* memory is the target */
     bool aligned;
     bool flags;
+    bool floats; /* may raise floating-point exceptions */
+    bool spare;
 };
+_Static_assert(sizeof(struct form) == 8, "kept in insn.immediate, once the thunk is made");
 
 static enum pp prefix_of(const struct insn *insn)
 {
@@ -94,14 +97,14 @@ static u8 scalar_or_packed(enum pp pp)
 static struct form integer_form(enum pp pp)
 {
     if (pp == PP_NONE)
-        return (struct form){ROLE_MM, ROLE_MM, 8, false, false, false};
-    return (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+        return (struct form){ROLE_MM, ROLE_MM, 8, false, false, false, false, false};
+    return (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
 }
 
 static struct form float_form(enum pp pp)
 {
     u8 size = scalar_or_packed(pp);
-    return (struct form){ROLE_XMM, ROLE_XMM, size, false, size == 16, false};
+    return (struct form){ROLE_XMM, ROLE_XMM, size, false, size == 16, false, false, false};
 }
 
 static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
@@ -118,13 +121,13 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
     case 0x12:
     case 0x16:
         if (pp == PP_F3)
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
         else
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false};
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false, false, false};
         return true;
     case 0x13:
     case 0x17:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false, false, false};
         return true;
     case 0x14:
     case 0x15:
@@ -147,7 +150,7 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
         return true;
     case 0x2e:
     case 0x2f:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true, false, false};
         return true;
     case 0x50:
         f->reg = ROLE_GPR;
@@ -171,10 +174,10 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
     case 0x6e:
     case 0x7e:
         if (pp == PP_F3) {
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false};
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false, false, false};
             return true;
         }
-        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, insn->operand_size, op == 0x7e, false, false};
+        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, insn->operand_size, op == 0x7e, false, false, false, false};
         return true;
     case 0x6f:
     case 0x7f:
@@ -189,13 +192,13 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
     case 0x7c:
     case 0x7d:
     case 0xd0:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
         return true;
     case 0xc2:
     case 0xc6:
         return true;
     case 0xc4:
-        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, 2, false, false, false};
+        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, 2, false, false, false, false, false};
         return true;
     case 0xc5:
     case 0xd7:
@@ -203,20 +206,20 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
         return true;
     case 0xd6:
         if (pp == PP_F3)
-            *f = (struct form){ROLE_XMM, ROLE_MM, 8, false, false, false};
+            *f = (struct form){ROLE_XMM, ROLE_MM, 8, false, false, false, false, false};
         else if (pp == PP_F2)
-            *f = (struct form){ROLE_MM, ROLE_XMM, 8, false, false, false};
+            *f = (struct form){ROLE_MM, ROLE_XMM, 8, false, false, false, false, false};
         else
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false};
+            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false, false, false};
         return true;
     case 0xe6:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false, false, false};
         return true;
     case 0xe7:
         f->stores = true;
         return true;
     case 0xf0:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, false, false, false, false};
         return true;
     case 0xd1 ... 0xd5:
     case 0xd8 ... 0xe5:
@@ -261,14 +264,14 @@ static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
         f->aligned = f->memory == 16;
         return true;
     case 0x14 ... 0x17:
-        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size, true, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size, true, false, false, false, false};
         return true;
     case 0x20:
     case 0x22:
-        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size, false, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size, false, false, false, false, false};
         return true;
     case 0x21:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 4, false, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, 4, false, false, false, false, false};
         return true;
     case 0x40 ... 0x42:
         return true;
@@ -279,6 +282,18 @@ static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
     default:
         return false;
     }
+}
+
+/* Opcodes that look at MXCSR. */
+static bool has_floats(const struct insn *insn)
+{
+    u8 op = insn->opcode;
+    if (insn->map == MAP_0F3A)
+        return (op >= 0x08 && op <= 0x0b) || op == 0x40 || op == 0x41;
+    if (insn->map != MAP_0F)
+        return false;
+    return op == 0x2a || (op >= 0x2c && op <= 0x2f) || (op >= 0x51 && op <= 0x5f && (op & 0xfc) != 0x54) || op == 0x7c || op == 0x7d ||
+           op == 0xc2 || op == 0xd0 || op == 0xe6;
 }
 
 static bool find_form(const struct insn *insn, struct form *f)
@@ -379,7 +394,7 @@ static u64 *mmx_register(struct cpu *c, u32 number)
     return (u64 *)c->x87.st[number & 7];
 }
 
-static void load_operand(struct cpu *c, struct thunk_frame *frame, enum role role, u32 number, bool is_reg)
+static void load_operand(struct cpu *c, struct thunk_frame *frame, u8 role, u32 number, bool is_reg)
 {
     switch (role) {
     case ROLE_XMM:
@@ -402,7 +417,7 @@ static void save_mmx(struct cpu *c, u32 number, u64 value)
     memset(c->x87.st[number & 7] + 8, 0xff, 2);
 }
 
-static void save_operand(struct cpu *c, const struct thunk_frame *frame, enum role role, u32 number, bool is_reg)
+static void save_operand(struct cpu *c, const struct thunk_frame *frame, u8 role, u32 number, bool is_reg)
 {
     switch (role) {
     case ROLE_XMM:
@@ -485,7 +500,7 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     struct form f;
     bool same;
     u64 linear = 0;
-    find_form(insn, &f);
+    memcpy(&f, &insn->immediate, sizeof(f));
     check_available(c, &f);
     same = !insn->has_memory && f.reg == f.rm && insn->reg == insn->rm;
     if (insn->has_memory) {
@@ -503,7 +518,10 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     memcpy(frame.xmm0, c->xmm[0], 16);
     frame.rax = c->gpr[RAX];
     frame.rdx = c->gpr[RDX];
-    run_masked(c, (thunk_fn)insn->immediate2, &frame);
+    if (f.floats)
+        run_masked(c, (thunk_fn)insn->immediate2, &frame);
+    else
+        ((thunk_fn)insn->immediate2)(&frame);
     if (insn->has_memory && f.stores) {
         if (f.reg == ROLE_MM)
             enter_mmx(c);
@@ -570,6 +588,9 @@ exec_fn thunk_find(const struct insn *insn)
     thunk_fn fn = make_thunk(insn, &f);
     if (!fn)
         return NULL;
-    ((struct insn *)insn)->immediate2 = (u64)fn; /* unused by these opcodes: where exec_thunk() finds it */
+    f.floats = has_floats(insn);
+    /* Neither is needed any more: where exec_thunk() finds its thunk and form. */
+    ((struct insn *)insn)->immediate2 = (u64)fn;
+    memcpy(&((struct insn *)insn)->immediate, &f, sizeof(f));
     return exec_thunk;
 }
