@@ -31,12 +31,14 @@ static struct cold scratch_cold[BLOCK_INSNS];
 
 const struct cold *cold_of(const struct op *op)
 {
-    return op->cold & SCRATCH_COLD ? &scratch_cold[op->cold & ~SCRATCH_COLD] : &cache.cold[op->cold];
+    return op->cold & SCRATCH_COLD ? &scratch_cold[op->cold & ~SCRATCH_COLD]
+                                   : &cache.cold[op->cold];
 }
 
 static void *reserve(u64 bytes)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
@@ -150,7 +152,11 @@ static void add(struct builder *b, const struct insn *insn, exec_fn forced, u32 
     struct op *op = &b->ops[b->slots];
     bool ends = true;
     exec_fn exec = forced ? forced : exec_find(insn, &ends);
-    *op = (struct op){.offset = (u16)offset, .length = insn->length, .cold = b->count, .base = ZERO, .index = ZERO};
+    *op = (struct op){.offset = (u16)offset,
+                      .length = insn->length,
+                      .cold = b->count,
+                      .base = ZERO,
+                      .index = ZERO};
     b->cold[b->count++] = (struct cold){exec, *insn};
     b->bytes += insn->length;
     struct lowered low = {0, false};
@@ -240,7 +246,8 @@ static struct block *make_crossing(struct cpu *c, u64 linear, const u8 *host)
     builder.ended = false;
     add_decoded(c, &builder, bytes, 15, linear & 0xfff);
     if (!builder.ended) {
-        builder.ops[builder.slots] = (struct op){.fn = op_end, .offset = (u16)((linear & 0xfff) + builder.bytes)};
+        builder.ops[builder.slots] =
+            (struct op){.fn = op_end, .offset = (u16)((linear & 0xfff) + builder.bytes)};
         builder.slots++;
     }
     return make_scratch(&builder);
@@ -260,7 +267,8 @@ static u64 fetch_linear(struct cpu *c)
 
 static void watch(struct cpu *c, u64 ram, const struct block *block)
 {
-    u64 page = ram >> 12, first = (ram & 0xfff) / 64, last = ((ram & 0xfff) + block->bytes - 1) / 64;
+    u64 page = ram >> 12, first = (ram & 0xfff) / 64,
+        last = ((ram & 0xfff) + block->bytes - 1) / 64;
     if (!c->watched[page]) {
         c->watched[page] = 1;
         tlb_forget_writes(c, (u64)c->memory->base + (page << 12));
@@ -292,7 +300,8 @@ static struct block *keep(struct cpu *c, u64 ram, u64 key)
 
 static struct block *look_up(u64 key)
 {
-    for (struct block *b = cache.hash[(key >> 4 ^ key >> 20 ^ key) & (HASH_SIZE - 1)]; b; b = b->hash_next)
+    for (struct block *b = cache.hash[(key >> 4 ^ key >> 20 ^ key) & (HASH_SIZE - 1)]; b;
+         b = b->hash_next)
         if (b->key == key)
             return b;
     return NULL;
@@ -311,7 +320,8 @@ static bool within_limit(struct cpu *c, const struct block *b)
 
 static struct block *shorter(struct cpu *c, const u8 *host, u64 linear, u32 limit)
 {
-    fill_builder(c, &builder, host - (linear & 0xfff), linear & 0xfff, limit < BLOCK_INSNS ? limit : BLOCK_INSNS);
+    fill_builder(c, &builder, host - (linear & 0xfff), linear & 0xfff,
+                 limit < BLOCK_INSNS ? limit : BLOCK_INSNS);
     return builder.count ? make_scratch(&builder) : make_crossing(c, linear, host);
 }
 
@@ -324,7 +334,8 @@ struct block *block_find(struct cpu *c)
     struct block *block = look_up(ram << 4 | mode);
     c->gpr[PAGE_RIP] = c->rip - (linear & 0xfff);
     if (!block) {
-        fill_builder(c, &builder, host - (linear & 0xfff), linear & 0xfff, c->single ? 1 : BLOCK_INSNS);
+        fill_builder(c, &builder, host - (linear & 0xfff), linear & 0xfff,
+                     c->single ? 1 : BLOCK_INSNS);
         if (!builder.count)
             return make_crossing(c, linear, host);
         block = keep(c, ram, ram << 4 | mode);
@@ -345,11 +356,13 @@ struct block *block_make_scratch(struct cpu *c, u32 count)
     return within_limit(c, block) ? block : out_of_limit(c);
 }
 
-/* --- throwing away ------------------------------------------------------------------------------ */
+/* --- throwing away ------------------------------------------------------------------------------
+ */
 
 static void unhash(struct block *block)
 {
-    struct block **at = &cache.hash[(block->key >> 4 ^ block->key >> 20 ^ block->key) & (HASH_SIZE - 1)];
+    struct block **at =
+        &cache.hash[(block->key >> 4 ^ block->key >> 20 ^ block->key) & (HASH_SIZE - 1)];
     while (*at && *at != block)
         at = &(*at)->hash_next;
     if (*at)

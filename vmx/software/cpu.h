@@ -31,8 +31,8 @@
 #define VMX_SOFTWARE_CPU_H
 
 #include "core/decode/insn.h"
-#include "core/memory.h"
 #include "core/mem.h"
+#include "core/memory.h"
 #include "vmx/events.h"
 #include "vmx/fields.h"
 #include "vmx/vcpu.h"
@@ -54,9 +54,24 @@ enum field_index {
 enum { ZERO = 16, PAGE_RIP = 17, FS_BASE = 18, GS_BASE = 19, SINK = 20, PLACES = 24 };
 
 enum rflags_bits {
-    RF_CF = 1, RF_FIXED = 2, RF_PF = 4, RF_AF = 0x10, RF_ZF = 0x40, RF_SF = 0x80, RF_TF = 0x100,
-    RF_IF = 0x200, RF_DF = 0x400, RF_OF = 0x800, RF_IOPL = 0x3000, RF_NT = 0x4000, RF_RF = 0x10000,
-    RF_VM = 0x20000, RF_AC = 0x40000, RF_VIF = 0x80000, RF_VIP = 0x100000, RF_ID = 0x200000,
+    RF_CF = 1,
+    RF_FIXED = 2,
+    RF_PF = 4,
+    RF_AF = 0x10,
+    RF_ZF = 0x40,
+    RF_SF = 0x80,
+    RF_TF = 0x100,
+    RF_IF = 0x200,
+    RF_DF = 0x400,
+    RF_OF = 0x800,
+    RF_IOPL = 0x3000,
+    RF_NT = 0x4000,
+    RF_RF = 0x10000,
+    RF_VM = 0x20000,
+    RF_AC = 0x40000,
+    RF_VIF = 0x80000,
+    RF_VIP = 0x100000,
+    RF_ID = 0x200000,
     RF_STATUS = 0x8d5,
 };
 
@@ -88,7 +103,14 @@ enum { ST_OF = 1, ST_CF = 0x100, ST_PF = 0x400, ST_AF = 0x1000, ST_ZF = 0x4000, 
 #define EFER_NXE BIT(11)
 
 /* Access rights in the VMCS (SDM table 25-2). */
-enum { AR_S = 1 << 4, AR_P = 1 << 7, AR_L = 1 << 13, AR_D = 1 << 14, AR_G = 1 << 15, AR_UNUSABLE = 1 << 16 };
+enum {
+    AR_S = 1 << 4,
+    AR_P = 1 << 7,
+    AR_L = 1 << 13,
+    AR_D = 1 << 14,
+    AR_G = 1 << 15,
+    AR_UNUSABLE = 1 << 16
+};
 #define AR_DPL(ar) ((ar) >> 5 & 3)
 enum { SEG_LDTR = 6, SEG_TR = 7 };
 
@@ -183,11 +205,12 @@ struct cpu {
     bool changed;    /* VMCS fields were written: derive state anew, check the entry */
     bool single;     /* one instruction at a time: TF, breakpoints, interrupt shadows */
     bool faulted;    /* an exception was raised: its delivery counts one */
-    bool entering;   /* the event that the entry injects is being delivered: its faults count nothing */
-    u8 escaped;      /* ESCAPE_FAULT or ESCAPE_EXIT */
-    u8 shadow;       /* interrupt shadow that the running instruction begins */
+    bool entering; /* the event that the entry injects is being delivered: its faults count nothing
+                    */
+    u8 escaped;    /* ESCAPE_FAULT or ESCAPE_EXIT */
+    u8 shadow;     /* interrupt shadow that the running instruction begins */
     struct block **link; /* where the branch just taken wants its target's block */
-    u32 pending_debug; /* DR6 bits of traps that wait for the instruction's end */
+    u32 pending_debug;   /* DR6 bits of traps that wait for the instruction's end */
     /* What left the guest's code: an exception or an exit. */
     struct {
         u32 vector, error, type;
@@ -230,19 +253,26 @@ NORETURN void raise_error(struct cpu *, u32 vector, u32 error);
 NORETURN void raise_plain(struct cpu *, u32 vector);
 NORETURN void raise_pf(struct cpu *, u64 linear, u32 error);
 NORETURN void raise_db(struct cpu *, u64 bits);
-NORETURN void leave_vm(struct cpu *, u32 reason, u64 qualification); /* VM exit; length from the instruction */
+NORETURN void leave_vm(struct cpu *, u32 reason,
+                       u64 qualification); /* VM exit; length from the instruction */
 NORETURN void stop_unimplemented(struct cpu *, const char *what);
 #define raise_gp(c) raise_error(c, VECTOR_GP, 0)
 #define raise_ud(c) raise_plain(c, VECTOR_UD)
 enum { VECTOR_NM = 7, VECTOR_MF = 16, VECTOR_AC = 17, VECTOR_XM = 19 };
-extern const struct op nowhere; /* outside all blocks: nothing to give back */
+extern const struct op nowhere;             /* outside all blocks: nothing to give back */
 void run_event(struct cpu *, struct event); /* the event that the entry injects */
 void derive_state(struct cpu *); /* cpl, bits, TLB, after anything that they depend on changed */
 extern char software_stop_reason[160];
 void software_reset(void); /* as after power on */
 
 /* --- mmu.c ----------------------------------------------------------------------------------- */
-enum access_kind { ACC_READ = 0, ACC_WRITE = 1, ACC_EXEC = 2, ACC_RMW = 3, ACC_SYSTEM = 4 /* implicit supervisor */ };
+enum access_kind {
+    ACC_READ = 0,
+    ACC_WRITE = 1,
+    ACC_EXEC = 2,
+    ACC_RMW = 3,
+    ACC_SYSTEM = 4 /* implicit supervisor */
+};
 /* Host address of a byte, for accesses that stay in its page. Faults or exits. */
 void *translate(struct cpu *, u64 linear, enum access_kind);
 void tlb_flush(struct cpu *, bool global_too);
@@ -261,8 +291,9 @@ void copy_out(struct cpu *, u64 linear, const void *from, u32 size); /* checks a
 u64 segment_linear(struct cpu *, u32 segment, u64 offset, u32 size, bool write);
 bool canonical(u64 linear);
 
-/* --- blocks.c ------------------------------------------------------------------------------------ */
-struct block *block_find(struct cpu *);                /* for RIP; single: of one instruction */
+/* --- blocks.c ------------------------------------------------------------------------------------
+ */
+struct block *block_find(struct cpu *);                    /* for RIP; single: of one instruction */
 struct block *block_make_scratch(struct cpu *, u32 count); /* of at most `count` instructions */
 void code_written(struct cpu *, u64 gpa, u64 length);
 void blocks_init(struct cpu *);
@@ -273,7 +304,8 @@ void op_generic_end(struct cpu *, const struct op *, i64 budget);
 void op_stale(struct cpu *, const struct op *, i64 budget);
 void op_end(struct cpu *, const struct op *, i64 budget);
 
-/* --- lower.c, exec.c ------------------------------------------------------------------------------- */
+/* --- lower.c, exec.c
+ * ------------------------------------------------------------------------------- */
 /* The exec function of an instruction, and whether it ends a block. */
 exec_fn exec_find(const struct insn *, bool *ends);
 struct lowered {
@@ -285,12 +317,14 @@ struct lowered lower(struct op *, const struct insn *, u16 offset);
 /* The comparison at *first and the conditional jump at *second become one. */
 bool fuse(struct op *first, struct op *second);
 
-/* --- events.c ------------------------------------------------------------------------------------- */
+/* --- events.c
+ * ------------------------------------------------------------------------------------- */
 /* Delivers an event in the format of SDM 25.8.3 through the IDT; faults and exits by escape. */
 void deliver(struct cpu *, struct event);
 void software_interrupt(struct cpu *, u32 vector, u32 type);
 
-/* --- segments.c ------------------------------------------------------------------------------------ */
+/* --- segments.c
+ * ------------------------------------------------------------------------------------ */
 struct descriptor {
     u64 base;
     u32 limit, access; /* access: VMCS form */
@@ -311,12 +345,14 @@ void interrupt_return(struct cpu *, u32 size);
 void load_ldtr(struct cpu *, u16 selector);
 void load_tr(struct cpu *, u16 selector);
 
-/* --- thunk.c ---------------------------------------------------------------------------------------- */
+/* --- thunk.c
+ * ---------------------------------------------------------------------------------------- */
 exec_fn thunk_find(const struct insn *); /* NULL: not an instruction for thunks */
 void thunks_init(struct cpu *);
 void fx_image(const struct cpu *, u8 image[512]);
 
-/* --- flags --------------------------------------------------------------------------------------------- */
+/* --- flags
+ * --------------------------------------------------------------------------------------------- */
 static inline u64 get_rflags(const struct cpu *c)
 {
     u32 s = c->status;
@@ -334,7 +370,8 @@ static inline void set_rflags(struct cpu *c, u64 rflags)
     set_status(c, rflags);
 }
 
-/* --- memory, hot --------------------------------------------------------------------------------------- */
+/* --- memory, hot
+ * --------------------------------------------------------------------------------------- */
 typedef u16 __attribute__((aligned(1), may_alias)) mem16;
 typedef u32 __attribute__((aligned(1), may_alias)) mem32;
 typedef u64 __attribute__((aligned(1), may_alias)) mem64;
@@ -393,7 +430,8 @@ static inline void write_linear(struct cpu *c, u64 linear, u64 value, u32 size)
         write_slow(c, linear, value, size);
 }
 
-/* --- operands of the generic path --------------------------------------------------------------------------- */
+/* --- operands of the generic path
+ * --------------------------------------------------------------------------- */
 static inline u64 size_mask(u32 size)
 {
     return size >= 8 ? ~0ull : BIT(8 * size) - 1;
@@ -483,7 +521,8 @@ static inline struct target open_rm(struct cpu *c, const struct insn *insn, u32 
     return (struct target){linear, read_linear(c, linear, size)};
 }
 
-static inline void close_rm(struct cpu *c, const struct insn *insn, const struct target *t, u64 value, u32 size)
+static inline void close_rm(struct cpu *c, const struct insn *insn, const struct target *t,
+                            u64 value, u32 size)
 {
     if (insn->has_memory)
         write_linear(c, t->linear, value, size);
@@ -491,7 +530,8 @@ static inline void close_rm(struct cpu *c, const struct insn *insn, const struct
         put_reg(c, insn, insn->rm, value, size);
 }
 
-/* --- stack (exec_stack.c) -------------------------------------------------------------------------------------- */
+/* --- stack (exec_stack.c)
+ * -------------------------------------------------------------------------------------- */
 u64 stack_pointer(const struct cpu *);
 void set_stack_pointer(struct cpu *, u64);
 void push(struct cpu *, u64 value, u32 size);

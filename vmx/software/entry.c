@@ -19,11 +19,14 @@ static bool control_allowed(u64 value, u32 msr)
 
 static bool controls_valid(struct cpu *c)
 {
-    return control_allowed(V(PIN_CONTROLS), 0x48d) && control_allowed(V(PROCESSOR_CONTROLS), 0x48e) &&
-           control_allowed(V(SECONDARY_CONTROLS), 0x48b) && control_allowed(V(EXIT_CONTROLS), 0x48f) &&
-           control_allowed(V(ENTRY_CONTROLS), 0x490) && V(CR3_TARGETS) <= 4 &&
-           !((V(IO_BITMAP_A) | V(IO_BITMAP_B) | V(MSR_BITMAP) | V(VIRTUAL_APIC)) & 0xfff) && !(V(TPR_THRESHOLD) & ~15ull) &&
-           (V(EPT_POINTER) & 0xf3f) == 0x1e && !V(ENTRY_MSR_LOADS) && !V(EXIT_MSR_LOADS) && !V(EXIT_MSR_STORES) &&
+    return control_allowed(V(PIN_CONTROLS), 0x48d) &&
+           control_allowed(V(PROCESSOR_CONTROLS), 0x48e) &&
+           control_allowed(V(SECONDARY_CONTROLS), 0x48b) &&
+           control_allowed(V(EXIT_CONTROLS), 0x48f) && control_allowed(V(ENTRY_CONTROLS), 0x490) &&
+           V(CR3_TARGETS) <= 4 &&
+           !((V(IO_BITMAP_A) | V(IO_BITMAP_B) | V(MSR_BITMAP) | V(VIRTUAL_APIC)) & 0xfff) &&
+           !(V(TPR_THRESHOLD) & ~15ull) && (V(EPT_POINTER) & 0xf3f) == 0x1e &&
+           !V(ENTRY_MSR_LOADS) && !V(EXIT_MSR_LOADS) && !V(EXIT_MSR_STORES) &&
            (!(V(SECONDARY_CONTROLS) & CONTROL_VPID) || V(VPID));
 }
 
@@ -31,13 +34,16 @@ static bool control_registers_valid(struct cpu *c)
 {
     bool ia32e = V(ENTRY_CONTROLS) & CONTROL_ENTRY_IA32E_GUEST;
     u64 cr0 = V(GUEST_CR0), cr4 = V(GUEST_CR4), efer = V(GUEST_EFER);
-    if (!(cr0 & CR0_NE) || !(cr4 & BIT(13)) || (cr0 & CR0_PG && !(cr0 & CR0_PE)) || V(GUEST_CR3) >> CPU_PHYSICAL_BITS)
+    if (!(cr0 & CR0_NE) || !(cr4 & BIT(13)) || (cr0 & CR0_PG && !(cr0 & CR0_PE)) ||
+        V(GUEST_CR3) >> CPU_PHYSICAL_BITS)
         return false;
     if (ia32e && (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE)))
         return false;
-    if (!!(efer & EFER_LMA) != ia32e || (cr0 & CR0_PG && !!(efer & EFER_LMA) != !!(efer & EFER_LME)))
+    if (!!(efer & EFER_LMA) != ia32e ||
+        (cr0 & CR0_PG && !!(efer & EFER_LMA) != !!(efer & EFER_LME)))
         return false;
-    return canonical(V(GUEST_SYSENTER_ESP)) && canonical(V(GUEST_SYSENTER_EIP)) && !(V(GUEST_DR7) >> 32) && !(efer & ~0xd01ull);
+    return canonical(V(GUEST_SYSENTER_ESP)) && canonical(V(GUEST_SYSENTER_EIP)) &&
+           !(V(GUEST_DR7) >> 32) && !(efer & ~0xd01ull);
 }
 
 static bool code_segment_valid(struct cpu *c)
@@ -45,16 +51,18 @@ static bool code_segment_valid(struct cpu *c)
     u64 cs = SEG_ACCESS(SEG_CS);
     if (V(GUEST_RFLAGS) & RF_VM)
         return cs == 0xf3;
-    return !(cs & AR_UNUSABLE) && cs & AR_S && cs & AR_P && !(c->vmcs[I_GUEST_EFER] & EFER_LMA && cs & AR_L && cs & AR_D);
+    return !(cs & AR_UNUSABLE) && cs & AR_S && cs & AR_P &&
+           !(c->vmcs[I_GUEST_EFER] & EFER_LMA && cs & AR_L && cs & AR_D);
 }
 
 static bool tables_valid(struct cpu *c)
 {
     u64 tr = SEG_ACCESS(SEG_TR), type = tr & 15;
     bool long_mode = V(GUEST_EFER) & EFER_LMA;
-    return !(tr & AR_UNUSABLE) && (type == 11 || (type == 3 && !long_mode)) && tr & AR_P && !(tr & AR_S) &&
-           canonical(SEG_BASE(SEG_TR)) && canonical(SEG_BASE(SEG_FS)) && canonical(SEG_BASE(SEG_GS)) &&
-           V(GUEST_GDTR_LIMIT) <= 0xffff && V(GUEST_IDTR_LIMIT) <= 0xffff;
+    return !(tr & AR_UNUSABLE) && (type == 11 || (type == 3 && !long_mode)) && tr & AR_P &&
+           !(tr & AR_S) && canonical(SEG_BASE(SEG_TR)) && canonical(SEG_BASE(SEG_FS)) &&
+           canonical(SEG_BASE(SEG_GS)) && V(GUEST_GDTR_LIMIT) <= 0xffff &&
+           V(GUEST_IDTR_LIMIT) <= 0xffff;
 }
 
 static bool activity_valid(struct cpu *c)
@@ -76,7 +84,8 @@ static bool guest_valid(struct cpu *c)
         return false;
     if (V(GUEST_EFER) & EFER_LMA && SEG_ACCESS(SEG_CS) & AR_L ? !canonical(c->rip) : c->rip >> 32)
         return false;
-    return control_registers_valid(c) && code_segment_valid(c) && tables_valid(c) && activity_valid(c);
+    return control_registers_valid(c) && code_segment_valid(c) && tables_valid(c) &&
+           activity_valid(c);
 }
 
 enum entry_result entry_check(struct cpu *c)
@@ -103,7 +112,8 @@ bool entry_events(struct cpu *c)
     u32 info = (u32)V(ENTRY_EVENT);
     const u8 *virtual_apic = (const u8 *)V(VIRTUAL_APIC);
     if (info & EVENT_VALID) {
-        struct event event = {info & (EVENT_VALID | EVENT_HAS_ERROR | 0x7ff), (u32)V(ENTRY_EVENT_ERROR), (u32)V(ENTRY_EVENT_LENGTH)};
+        struct event event = {info & (EVENT_VALID | EVENT_HAS_ERROR | 0x7ff),
+                              (u32)V(ENTRY_EVENT_ERROR), (u32)V(ENTRY_EVENT_LENGTH)};
         c->pending_debug = 0;
         run_event(c, event);
         if (EVENT_TYPE(info) == EVENT_NMI)

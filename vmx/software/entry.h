@@ -4,7 +4,11 @@
 
 #include "vmx/software/cpu.h"
 
-enum entry_result { ENTRY_OK, ENTRY_INVALID_CONTROLS /* VMCS_INSTRUCTION_ERROR says which */, ENTRY_INVALID_GUEST /* an exit */ };
+enum entry_result {
+    ENTRY_OK,
+    ENTRY_INVALID_CONTROLS /* VMCS_INSTRUCTION_ERROR says which */,
+    ENTRY_INVALID_GUEST /* an exit */
+};
 
 /* A basic exit reason that no handler has: the instruction or mode is not implemented. */
 enum { SOFTWARE_UNIMPLEMENTED = 79 };

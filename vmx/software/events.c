@@ -46,7 +46,8 @@ static void read_gate(struct cpu *c, struct delivery *d)
 static void check_gate(struct cpu *c, struct delivery *d)
 {
     u32 type = d->gate.access & 0x1f;
-    bool known = type == 14 || type == 15 || (!c->long_mode && (type == 5 || type == 6 || type == 7));
+    bool known =
+        type == 14 || type == 15 || (!c->long_mode && (type == 5 || type == 6 || type == 7));
     if (!known)
         idt_fault(c, d, VECTOR_GP);
     if (d->software && AR_DPL(d->gate.access) < c->cpl)
@@ -84,7 +85,8 @@ static u64 tss_read(struct cpu *c, u32 offset, u32 size)
     return system_read(c, SEG_BASE(SEG_TR) + offset, size);
 }
 
-static void enter_handler(struct cpu *c, const struct delivery *d, const struct descriptor *code, u32 cpl)
+static void enter_handler(struct cpu *c, const struct delivery *d, const struct descriptor *code,
+                          u32 cpl)
 {
     u64 clear = RF_TF | RF_NT | RF_RF | RF_VM | (d->gate.access & 1 ? 0 : RF_IF);
     set_code_segment(c, d->gate.selector, code, cpl);
@@ -93,7 +95,8 @@ static void enter_handler(struct cpu *c, const struct delivery *d, const struct 
     derive_state(c);
 }
 
-/* --- IA-32e mode --------------------------------------------------------------------------------- */
+/* --- IA-32e mode ---------------------------------------------------------------------------------
+ */
 
 /* The frame goes to the new stack with the new privilege. */
 static void write_frame(struct cpu *c, u64 rsp, const u64 *words, u32 count)
@@ -117,7 +120,8 @@ static void deliver_long(struct cpu *c, struct delivery *d)
         rsp = tss_read(c, 28 + 8 * d->gate.ist, 8);
     else if (inner)
         rsp = tss_read(c, 4 + 8 * dpl, 8);
-    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c), SELECTOR(SEG_CS), d->back, d->event.error};
+    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c),
+                    SELECTOR(SEG_CS), d->back,     d->event.error};
     u32 count = d->event.info & EVENT_HAS_ERROR ? 6 : 5;
     if (!canonical(d->gate.offset))
         raise_error(c, VECTOR_GP, d->ext);
@@ -130,7 +134,8 @@ static void deliver_long(struct cpu *c, struct delivery *d)
     enter_handler(c, d, &code, cpl);
 }
 
-/* --- protected mode --------------------------------------------------------------------------------- */
+/* --- protected mode
+ * --------------------------------------------------------------------------------- */
 
 static struct descriptor inner_stack(struct cpu *c, u32 dpl, bool wide, u16 *selector, u64 *sp)
 {
@@ -160,7 +165,8 @@ static void deliver_protected(struct cpu *c, struct delivery *d)
     struct descriptor code = gate_code(c, d);
     u32 dpl = AR_DPL(code.access), size = d->gate.access & 8 ? 4 : 2;
     bool inner = !(code.access & 4) && dpl < c->cpl;
-    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c), SELECTOR(SEG_CS), d->back, d->event.error};
+    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c),
+                    SELECTOR(SEG_CS), d->back,     d->event.error};
     u32 first = inner ? 0 : 2, count = d->event.info & EVENT_HAS_ERROR ? 6 : 5;
     if (c->rflags & RF_VM)
         stop_unimplemented(c, "an interrupt in virtual-8086 mode");
@@ -169,7 +175,8 @@ static void deliver_protected(struct cpu *c, struct delivery *d)
     if (inner) {
         u16 selector;
         u64 sp;
-        struct descriptor stack = inner_stack(c, dpl, (SEG_ACCESS(SEG_TR) & 8) != 0, &selector, &sp);
+        struct descriptor stack =
+            inner_stack(c, dpl, (SEG_ACCESS(SEG_TR) & 8) != 0, &selector, &sp);
         /* Probe with the new privilege before anything is loaded. */
         for (u32 i = 1; i <= count; i++)
             system_write(c, (u32)(stack.base + sp - i * size), words[i - 1], size);
@@ -181,7 +188,8 @@ static void deliver_protected(struct cpu *c, struct delivery *d)
     enter_handler(c, d, &code, inner ? dpl : c->cpl);
 }
 
-/* --- real mode ------------------------------------------------------------------------------------------ */
+/* --- real mode
+ * ------------------------------------------------------------------------------------------ */
 
 static void deliver_real(struct cpu *c, struct delivery *d)
 {
@@ -223,6 +231,7 @@ void software_interrupt(struct cpu *c, u32 vector, u32 type)
     struct event event = {.info = EVENT(type, vector), .length = (u32)(c->next - c->rip)};
     if (type != EVENT_SOFTWARE_INTERRUPT && V(EXCEPTION_BITMAP) >> vector & 1) {
         V(EXIT_EVENT) = event.info;
+        c->exit.length = event.length;
         leave_vm(c, EXIT_EXCEPTION_NMI, 0);
     }
     c->delivering = event;

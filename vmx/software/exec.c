@@ -1,7 +1,7 @@
 /*
  * Which exec function an instruction has, by opcode, and whether it ends a block: everything that
- * may change RIP, the mode, translations or the interrupt flag does. An opcode without a row is #UD, as the
- * decoder has refused what the CPU model does not have.
+ * may change RIP, the mode, translations or the interrupt flag does. An opcode without a row is
+ * #UD, as the decoder has refused what the CPU model does not have.
  */
 #include "vmx/software/exec.h"
 
@@ -10,8 +10,14 @@ struct row {
     bool ends;
 };
 
-#define E(name) {exec_##name, false}
-#define END(name) {exec_##name, true}
+#define E(name)            \
+    {                      \
+        exec_##name, false \
+    }
+#define END(name)         \
+    {                     \
+        exec_##name, true \
+    }
 
 /* clang-format off */
 #define ALU_ROWS(base) \
@@ -61,11 +67,14 @@ static const struct row two_byte[256] = {
 static struct row find_long_opcode(const struct insn *insn)
 {
     if (insn->prefixes & PREFIX_VEX) {
-        bool bmi = (insn->map == MAP_0F38 && insn->opcode >= 0xf2 && insn->opcode <= 0xf7) || (insn->map == MAP_0F3A && insn->opcode == 0xf0);
+        bool bmi = (insn->map == MAP_0F38 && insn->opcode >= 0xf2 && insn->opcode <= 0xf7) ||
+                   (insn->map == MAP_0F3A && insn->opcode == 0xf0);
         return bmi ? (struct row)E(bmi) : (struct row)END(ud);
     }
     if (insn->map == MAP_0F38 && insn->opcode >= 0x80 && insn->opcode <= 0x82)
-        return insn->opcode == 0x80 ? (struct row)END(invept) : insn->opcode == 0x81 ? (struct row)END(invvpid) : (struct row)END(ud);
+        return insn->opcode == 0x80   ? (struct row)END(invept)
+               : insn->opcode == 0x81 ? (struct row)END(invvpid)
+                                      : (struct row)END(ud);
     return (struct row){thunk_find(insn), false};
 }
 

@@ -1,7 +1,7 @@
 /*
  * Integer arithmetic, complete: every operand form, every mode. Flags that the SDM leaves
- * undefined follow Bochs: AF is 0 after logic, shifts and multiplications; OF after shifts by any count
- * is as for one; DIV, and BSF and BSR of 0 (but for ZF), leave the flags alone.
+ * undefined follow Bochs: AF is 0 after logic, shifts and multiplications; OF after shifts by any
+ * count is as for one; DIV, and BSF and BSR of 0 (but for ZF), leave the flags alone.
  */
 #include "core/decode/alu.h"
 #include "vmx/software/exec.h"
@@ -66,7 +66,9 @@ void exec_test_acc_imm(struct cpu *c, const struct insn *insn)
 void exec_inc_dec_reg(struct cpu *c, const struct insn *insn)
 {
     u32 reg = insn->opcode & 7;
-    put_gpr(c, reg, operate(c, insn->opcode & 8 ? OP_DEC : OP_INC, insn->operand_size, c->gpr[reg], 0), insn->operand_size);
+    put_gpr(c, reg,
+            operate(c, insn->opcode & 8 ? OP_DEC : OP_INC, insn->operand_size, c->gpr[reg], 0),
+            insn->operand_size);
 }
 
 /* --- multiplication and division ------------------------------------------------------------- */
@@ -88,7 +90,8 @@ static void multiply(struct cpu *c, u64 factor, u32 size, bool is_signed)
 {
     unsigned __int128 product;
     if (is_signed)
-        product = (unsigned __int128)((__int128)sign_extend(c->gpr[RAX], size) * sign_extend(factor, size));
+        product = (unsigned __int128)((__int128)sign_extend(c->gpr[RAX], size) *
+                                      sign_extend(factor, size));
     else
         product = (unsigned __int128)(c->gpr[RAX] & size_mask(size)) * factor;
     u64 low = (u64)product & size_mask(size), high = (u64)(product >> 8 * size) & size_mask(size);
@@ -116,7 +119,8 @@ static unsigned __int128 dividend_of(const struct cpu *c, u32 size)
 {
     if (size == 1)
         return c->gpr[RAX] & 0xffff;
-    return (unsigned __int128)(c->gpr[RDX] & size_mask(size)) << 8 * size | (c->gpr[RAX] & size_mask(size));
+    return (unsigned __int128)(c->gpr[RDX] & size_mask(size)) << 8 * size |
+           (c->gpr[RAX] & size_mask(size));
 }
 
 static void divide(struct cpu *c, u64 divisor, u32 size)
@@ -226,7 +230,8 @@ void exec_group45(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- shifts: Bochs's flags ------------------------------------------------------------------------ */
+/* --- shifts: Bochs's flags
+ * ------------------------------------------------------------------------ */
 
 struct shifted {
     u64 result;
@@ -249,7 +254,9 @@ static struct shifted rotate(u64 value, u32 count, u32 size, bool left)
     count %= width;
     u64 mask = size_mask(size), result = value;
     if (count)
-        result = (left ? value << count | value >> (width - count) : value >> count | value << (width - count)) & mask;
+        result = (left ? value << count | value >> (width - count)
+                       : value >> count | value << (width - count)) &
+                 mask;
     bool carry = left ? result & 1 : top(result, size);
     bool overflow = left ? carry ^ top(result, size) : shift_right_flag(result, size);
     return (struct shifted){result, carry, overflow};
@@ -259,7 +266,8 @@ static struct shifted rotate_carry(u64 value, u32 count, u32 size, bool left, bo
 {
     for (u32 i = 0; i < count; i++) {
         bool out = left ? top(value, size) : value & 1;
-        value = left ? (value << 1 | carry) & size_mask(size) : value >> 1 | (u64)carry << (8 * size - 1);
+        value = left ? (value << 1 | carry) & size_mask(size)
+                     : value >> 1 | (u64)carry << (8 * size - 1);
         carry = out;
     }
     bool overflow = left ? carry ^ top(value, size) : shift_right_flag(value, size);
@@ -396,7 +404,8 @@ void exec_shrd_cl(struct cpu *c, const struct insn *insn)
     double_shift(c, insn, (u32)c->gpr[RCX], false);
 }
 
-/* --- bits ---------------------------------------------------------------------------------------------- */
+/* --- bits
+ * ---------------------------------------------------------------------------------------------- */
 
 static void bit_test(struct cpu *c, const struct insn *insn, u32 kind, u64 linear, u64 bit)
 {
@@ -409,7 +418,10 @@ static void bit_test(struct cpu *c, const struct insn *insn, u32 kind, u64 linea
     } else {
         value = get_reg(c, insn, insn->rm, size);
     }
-    result = kind == 0 ? value : kind == 1 ? value | mask : kind == 2 ? value & ~mask : value ^ mask;
+    result = kind == 0   ? value
+             : kind == 1 ? value | mask
+             : kind == 2 ? value & ~mask
+                         : value ^ mask;
     if (kind && insn->has_memory)
         write_linear(c, linear, result, size);
     else if (kind)
@@ -424,7 +436,8 @@ void exec_bit_reg(struct cpu *c, const struct insn *insn)
     u64 linear = 0;
     if (insn->has_memory) {
         u64 offset = effective(c, insn) + (u64)(bit >> (size == 8 ? 6 : size == 4 ? 5 : 4)) * size;
-        linear = segment_linear(c, insn->segment, offset & size_mask(insn->address_size), size, kind != 0);
+        linear = segment_linear(c, insn->segment, offset & size_mask(insn->address_size), size,
+                                kind != 0);
     }
     bit_test(c, insn, kind, linear, (u64)bit & (8 * size - 1));
 }
@@ -527,7 +540,10 @@ static void bextr(struct cpu *c, const struct insn *insn, u64 value, u32 size)
 static void bls(struct cpu *c, const struct insn *insn, u64 value, u32 size)
 {
     u32 kind = insn->reg & 7;
-    u64 result = (kind == 1 ? value & (value - 1) : kind == 2 ? value ^ (value - 1) : value & -value) & size_mask(size);
+    u64 result = (kind == 1   ? value & (value - 1)
+                  : kind == 2 ? value ^ (value - 1)
+                              : value & -value) &
+                 size_mask(size);
     put_gpr(c, insn->vvvv, result, size);
     bmi_flags(c, result, size, kind == 3 ? value != 0 : value == 0);
 }
@@ -556,7 +572,8 @@ void exec_bmi(struct cpu *c, const struct insn *insn)
         raise_ud(c);
     value = read_rm(c, insn, size);
     if (insn->map == MAP_0F3A) { /* RORX */
-        put_gpr(c, insn->reg, rotate(value, (u32)insn->immediate & (8 * size - 1), size, false).result, size);
+        put_gpr(c, insn->reg,
+                rotate(value, (u32)insn->immediate & (8 * size - 1), size, false).result, size);
         return;
     }
     switch (insn->opcode) {
@@ -588,7 +605,8 @@ void exec_bmi(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- exchange ---------------------------------------------------------------------------------------------- */
+/* --- exchange
+ * ---------------------------------------------------------------------------------------------- */
 
 void exec_xadd(struct cpu *c, const struct insn *insn)
 {
@@ -624,7 +642,8 @@ static void cmpxchg_pair(struct cpu *c, const struct insn *insn)
     if (half == 8 && linear & 15)
         raise_gp(c);
     probe_write(c, linear, 2 * half);
-    u64 low = read_linear(c, linear, half), high = read_linear(c, linear + half, half), mask = size_mask(half);
+    u64 low = read_linear(c, linear, half), high = read_linear(c, linear + half, half),
+        mask = size_mask(half);
     bool same = low == (c->gpr[RAX] & mask) && high == (c->gpr[RDX] & mask);
     write_linear(c, linear, same ? c->gpr[RBX] : low, half);
     write_linear(c, linear + half, same ? c->gpr[RCX] : high, half);
@@ -659,13 +678,15 @@ void exec_bswap(struct cpu *c, const struct insn *insn)
         put_gpr(c, insn->rm, 0, 2); /* undefined: silicon and Bochs clear it */
 }
 
-/* --- decimal, outside 64-bit mode ------------------------------------------------------------------------------ */
+/* --- decimal, outside 64-bit mode
+ * ------------------------------------------------------------------------------ */
 
 static void adjust_packed(struct cpu *c, bool subtract)
 {
     u64 flags = get_rflags(c), old = c->gpr[RAX] & 0xff;
     bool half = (old & 15) > 9 || flags & RF_AF, full = old > 0x99 || flags & RF_CF;
-    u64 amount = (half ? 6u : 0u) + (full ? 0x60u : 0u), al = (subtract ? old - amount : old + amount) & 0xff;
+    u64 amount = (half ? 6u : 0u) + (full ? 0x60u : 0u),
+        al = (subtract ? old - amount : old + amount) & 0xff;
     bool carry = full || (half && !(flags & RF_CF) && (subtract ? old < 6 : old > 0xf9));
     put_gpr(c, RAX, al, 1);
     logic_flags(c, al, 1, carry, false);

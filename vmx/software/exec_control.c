@@ -148,9 +148,11 @@ void exec_far_ret(struct cpu *c, const struct insn *insn)
 void exec_bound(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size;
-    u64 linear = operand_linear(c, insn, 2 * size, false), low = read_linear(c, linear, size), high = read_linear(c, linear + size, size);
+    u64 linear = operand_linear(c, insn, 2 * size, false), low = read_linear(c, linear, size),
+        high = read_linear(c, linear + size, size);
     u64 index = get_reg(c, insn, insn->reg, size);
-    bool outside = size == 2 ? (i16)index < (i16)low || (i16)index > (i16)high : (i32)index < (i32)low || (i32)index > (i32)high;
+    bool outside = size == 2 ? (i16)index < (i16)low || (i16)index > (i16)high
+                             : (i32)index < (i32)low || (i32)index > (i32)high;
     if (outside)
         raise_plain(c, 5);
 }

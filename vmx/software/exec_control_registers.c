@@ -17,7 +17,8 @@ NORETURN static void leave_after(struct cpu *c, u32 reason)
     leave_vm(c, reason, 0);
 }
 
-/* --- control registers --------------------------------------------------------------------------- */
+/* --- control registers ---------------------------------------------------------------------------
+ */
 
 static u64 masked(u64 real, u64 mask, u64 shadow)
 {
@@ -80,16 +81,17 @@ static void write_cr0(struct cpu *c, u64 value, u64 qualification)
     if ((value ^ V(CR0_SHADOW)) & mask)
         leave_at(c, EXIT_CR_ACCESS, qualification);
     u64 new = masked(value, mask, old);
-    if ((new & CR0_PG && !(new & CR0_PE)) || value >> 32)
+    if ((new &CR0_PG && !(new &CR0_PE)) || value >> 32)
         raise_gp(c);
     if ((new ^ old) & CR0_PG && V(GUEST_EFER) & EFER_LME) {
-        bool on = new & CR0_PG;
+        bool on = new &CR0_PG;
         if (on && (!(V(GUEST_CR4) & CR4_PAE) || SEG_ACCESS(SEG_CS) & AR_L))
             raise_gp(c);
         if (!on && c->bits == 64)
             raise_gp(c);
         V(GUEST_EFER) = on ? V(GUEST_EFER) | EFER_LMA : V(GUEST_EFER) & ~EFER_LMA;
-        V(ENTRY_CONTROLS) = on ? V(ENTRY_CONTROLS) | CONTROL_ENTRY_IA32E_GUEST : V(ENTRY_CONTROLS) & ~(u64)CONTROL_ENTRY_IA32E_GUEST;
+        V(ENTRY_CONTROLS) = on ? V(ENTRY_CONTROLS) | CONTROL_ENTRY_IA32E_GUEST
+                               : V(ENTRY_CONTROLS) & ~(u64)CONTROL_ENTRY_IA32E_GUEST;
         c->vcpu->entry_controls = (u32)V(ENTRY_CONTROLS);
     }
     if (pae_paging(new, V(GUEST_CR4), V(GUEST_EFER)) && (new ^ old) & (CR0_PG | BIT(29) | BIT(30)))
@@ -116,9 +118,10 @@ static void write_cr4(struct cpu *c, u64 value, u64 qualification)
     if ((value ^ V(CR4_SHADOW)) & mask)
         leave_at(c, EXIT_CR_ACCESS, qualification);
     u64 new = masked(value, mask, old);
-    if (c->long_mode && !(new & CR4_PAE))
+    if (c->long_mode && !(new &CR4_PAE))
         raise_gp(c);
-    if (pae_paging(V(GUEST_CR0), new, V(GUEST_EFER)) && (new ^ old) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP))
+    if (pae_paging(V(GUEST_CR0), new, V(GUEST_EFER)) &&
+        (new ^ old) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP))
         load_pdptes(c, V(GUEST_CR3));
     V(GUEST_CR4) = new;
     tlb_flush(c, true);
@@ -195,7 +198,8 @@ void exec_lmsw(struct cpu *c, const struct insn *insn)
     derive_state(c);
 }
 
-/* --- debug registers ------------------------------------------------------------------------------ */
+/* --- debug registers
+ * ------------------------------------------------------------------------------ */
 
 static u32 debug_register(struct cpu *c, const struct insn *insn)
 {

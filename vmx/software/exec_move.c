@@ -28,7 +28,8 @@ void exec_mov_moffs_load(struct cpu *c, const struct insn *insn)
 
 void exec_mov_moffs_store(struct cpu *c, const struct insn *insn)
 {
-    write_linear(c, operand_linear(c, insn, insn->operand_size, true), c->gpr[RAX], insn->operand_size);
+    write_linear(c, operand_linear(c, insn, insn->operand_size, true), c->gpr[RAX],
+                 insn->operand_size);
 }
 
 void exec_movnti(struct cpu *c, const struct insn *insn)
@@ -85,7 +86,9 @@ void exec_xchg_acc(struct cpu *c, const struct insn *insn)
 void exec_cbw(struct cpu *c, const struct insn *insn)
 {
     u64 rax = c->gpr[RAX];
-    u64 value = insn->operand_size == 2 ? (u64)(i8)rax : insn->operand_size == 4 ? (u64)(i16)rax : (u64)(i32)rax;
+    u64 value = insn->operand_size == 2   ? (u64)(i8)rax
+                : insn->operand_size == 4 ? (u64)(i16)rax
+                                          : (u64)(i32)rax;
     put_gpr(c, RAX, value, insn->operand_size);
 }
 
@@ -182,7 +185,8 @@ void set_stack_pointer(struct cpu *c, u64 value)
 
 void poke(struct cpu *c, u64 sp, u64 value, u32 size)
 {
-    write_linear(c, segment_linear(c, SEG_SS, sp & size_mask(c->stack_bytes), size, true), value, size);
+    write_linear(c, segment_linear(c, SEG_SS, sp & size_mask(c->stack_bytes), size, true), value,
+                 size);
 }
 
 void push(struct cpu *c, u64 value, u32 size)
@@ -249,7 +253,8 @@ void exec_push_seg(struct cpu *c, const struct insn *insn)
     if (insn->map == MAP_LEGACY)
         size = (c->bits == 16) != !!(insn->prefixes & PREFIX_OPSIZE) ? 2 : 4;
     u64 sp = stack_pointer(c) - size;
-    poke(c, sp, SELECTOR(segment_of_opcode(insn)), size == 4 ? 2 : size); /* Bochs and silicon write two bytes */
+    poke(c, sp, SELECTOR(segment_of_opcode(insn)),
+         size == 4 ? 2 : size); /* Bochs and silicon write two bytes */
     set_stack_pointer(c, sp);
 }
 
@@ -326,7 +331,8 @@ void exec_popf(struct cpu *c, const struct insn *insn)
     u32 size = insn->operand_size;
     if (c->rflags & RF_VM && iopl(c) < 3)
         raise_gp(c);
-    u64 flags = pop(c, size), change = RF_STATUS | RF_TF | RF_DF | RF_NT | (size > 2 ? RF_RF | RF_AC | RF_ID : 0);
+    u64 flags = pop(c, size),
+        change = RF_STATUS | RF_TF | RF_DF | RF_NT | (size > 2 ? RF_RF | RF_AC | RF_ID : 0);
     if (c->cpl == 0 || !protected_mode(c))
         change |= RF_IOPL;
     if (c->cpl <= iopl(c) || !(V(GUEST_CR0) & CR0_PE))

@@ -52,8 +52,10 @@ static void one_lods(struct cpu *c, const struct insn *insn)
 static void compare(struct cpu *c, u32 size, u64 a, u64 b)
 {
     u32 shift = 64 - 8 * size;
-    u64 result = (a - b) & size_mask(size), borrows = (~a & b) | ((~a | b) & result), top = 8 * size - 1;
-    u64 flags = (__builtin_parity((u32)result & 0xff) ? 0 : RF_PF) | (result ? 0 : RF_ZF) | (result >> top & 1 ? RF_SF : 0);
+    u64 result = (a - b) & size_mask(size), borrows = (~a & b) | ((~a | b) & result),
+        top = 8 * size - 1;
+    u64 flags = (__builtin_parity((u32)result & 0xff) ? 0 : RF_PF) | (result ? 0 : RF_ZF) |
+                (result >> top & 1 ? RF_SF : 0);
     flags |= (a << shift) < (b << shift) ? RF_CF : 0;
     flags |= borrows & 8 ? RF_AF : 0;
     flags |= (borrows >> top ^ borrows >> (top - 1)) & 1 ? RF_OF : 0;
@@ -63,7 +65,8 @@ static void compare(struct cpu *c, u32 size, u64 a, u64 b)
 static void one_cmps(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size;
-    u64 a = read_linear(c, source_linear(c, insn), size), b = read_linear(c, target_linear(c, insn, false), size);
+    u64 a = read_linear(c, source_linear(c, insn), size),
+        b = read_linear(c, target_linear(c, insn, false), size);
     compare(c, size, a, b);
     step_index(c, insn, RSI, size);
     step_index(c, insn, RDI, size);
@@ -88,7 +91,8 @@ static u64 page_run(const struct cpu *c, const struct insn *insn, u64 linear, u6
 
 static bool bulk_possible(const struct cpu *c, const struct insn *insn)
 {
-    return c->bits == 64 && insn->address_size == 8 && !(c->rflags & RF_DF) && insn->segment < SEG_FS;
+    return c->bits == 64 && insn->address_size == 8 && !(c->rflags & RF_DF) &&
+           insn->segment < SEG_FS;
 }
 
 static u64 bulk_stos(struct cpu *c, const struct insn *insn, u64 left)
@@ -109,7 +113,8 @@ static u64 bulk_stos(struct cpu *c, const struct insn *insn, u64 left)
 
 static u64 bulk_movs(struct cpu *c, const struct insn *insn, u64 left)
 {
-    u64 from = c->gpr[RSI], to = c->gpr[RDI], n = page_run(c, insn, to, page_run(c, insn, from, left));
+    u64 from = c->gpr[RSI], to = c->gpr[RDI],
+        n = page_run(c, insn, to, page_run(c, insn, from, left));
     const struct tlb_entry *r = tlb_slot(c, from), *w = tlb_slot(c, to);
     u64 bytes = n * insn->operand_size;
     if ((to ^ w->write) > 4095 || (from ^ r->read) > 4095 || n < 2)

@@ -50,7 +50,11 @@ static void port_access(struct cpu *c, const struct insn *insn, u16 port, u32 fl
         u32 segment = flags & IO_IN ? (u32)SEG_ES : insn->segment;
         u64 base = c->bits == 64 && segment < SEG_FS ? 0 : SEG_BASE(segment);
         V(GUEST_LINEAR) = c->long_mode ? base + offset : (u32)(base + offset);
-        V(INSTRUCTION_INFO) = (insn->address_size == 8 ? 2u : insn->address_size == 4 ? 1u : 0u) << 7 | segment << 15;
+        V(INSTRUCTION_INFO) = (insn->address_size == 8   ? 2u
+                               : insn->address_size == 4 ? 1u
+                                                         : 0u)
+                                  << 7 |
+                              segment << 15;
     }
     leave_at(c, EXIT_IO_INSTRUCTION, (size - 1) | flags | (u64)port << 16);
 }
@@ -178,7 +182,8 @@ void exec_rdseed(struct cpu *c, const struct insn *insn)
     leave_at(c, EXIT_RDSEED, 0);
 }
 
-/* --- VMX instructions: they exit, whatever the privilege ---------------------------------------- */
+/* --- VMX instructions: they exit, whatever the privilege ----------------------------------------
+ */
 
 void exec_vmread(struct cpu *c, const struct insn *insn)
 {
@@ -216,7 +221,9 @@ void exec_vmx_0fc7(struct cpu *c, const struct insn *insn)
                                                  : EXIT_VMPTRLD);
 }
 
-/* --- MSRs ------------------------------------------------------------------------------------------------------ */
+/* --- MSRs
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static bool msr_exits(struct cpu *c, u32 msr, bool write)
 {

@@ -5,7 +5,8 @@
 #include "vmx/exits.h"
 #include "vmx/software/exec.h"
 
-/* --- segments and tables ------------------------------------------------------------------------------ */
+/* --- segments and tables
+ * ------------------------------------------------------------------------------ */
 
 void exec_mov_from_seg(struct cpu *c, const struct insn *insn)
 {
@@ -26,7 +27,8 @@ void exec_mov_to_seg(struct cpu *c, const struct insn *insn)
 void exec_lds(struct cpu *c, const struct insn *insn) /* LES LDS LSS LFS LGS */
 {
     static const u8 segments[] = {[0xc4 & 7] = SEG_ES, [0xc5 & 7] = SEG_DS};
-    u32 size = insn->operand_size, segment = insn->map == MAP_LEGACY ? segments[insn->opcode & 7] : insn->opcode & 7;
+    u32 size = insn->operand_size,
+        segment = insn->map == MAP_LEGACY ? segments[insn->opcode & 7] : insn->opcode & 7;
     u64 linear = operand_linear(c, insn, size + 2, false);
     u64 offset = read_linear(c, linear, size);
     load_segment(c, segment, (u16)read_linear(c, linear + size, 2));
@@ -218,7 +220,8 @@ void exec_group7(struct cpu *c, const struct insn *insn)
 }
 
 /* LAR and LSL: which descriptor types may be looked at (SDM vol. 2). */
-static bool readable_descriptor(struct cpu *c, u16 selector, struct descriptor *d, u32 allowed_system)
+static bool readable_descriptor(struct cpu *c, u16 selector, struct descriptor *d,
+                                u32 allowed_system)
 {
     u64 low;
     if (!(selector & 0xfffc) || !fetch_descriptor(c, selector, &low))
@@ -237,7 +240,8 @@ void exec_lar(struct cpu *c, const struct insn *insn)
     u32 system = c->long_mode ? 0x1a04 : 0x1a3e;
     bool good = readable_descriptor(c, (u16)read_rm(c, insn, 2), &d, system);
     if (good)
-        put_gpr(c, insn->reg, d.low >> 32 & (insn->operand_size == 2 ? 0xff00 : 0xf0ff00), insn->operand_size);
+        put_gpr(c, insn->reg, d.low >> 32 & (insn->operand_size == 2 ? 0xff00 : 0xf0ff00),
+                insn->operand_size);
     c->status = (u16)((c->status & ~ST_ZF) | (good ? ST_ZF : 0));
 }
 
@@ -261,7 +265,8 @@ void exec_arpl(struct cpu *c, const struct insn *insn)
     c->status = (u16)((c->status & ~ST_ZF) | (raise ? ST_ZF : 0));
 }
 
-/* --- fast system calls ------------------------------------------------------------------------------------- */
+/* --- fast system calls
+ * ------------------------------------------------------------------------------------- */
 
 static void flat_segment(struct cpu *c, u32 segment, u16 selector, u32 access)
 {
@@ -297,7 +302,8 @@ void exec_sysret(struct cpu *c, const struct insn *insn)
     u16 selector = (u16)(c->star >> 48);
     if (wide && !canonical(c->gpr[RCX]))
         raise_gp(c);
-    flat_segment(c, SEG_CS, (u16)((selector + (wide ? 16 : 0)) | 3), (wide ? CODE64 : CODE32) | DPL3);
+    flat_segment(c, SEG_CS, (u16)((selector + (wide ? 16 : 0)) | 3),
+                 (wide ? CODE64 : CODE32) | DPL3);
     flat_segment(c, SEG_SS, (u16)((selector + 8) | 3), DATA32 | DPL3);
     set_rflags(c, (c->gpr[R11] & 0x3c7fd7) | RF_FIXED);
     c->rflags &= ~(u64)(RF_RF | RF_VM);
@@ -329,7 +335,8 @@ void exec_sysexit(struct cpu *c, const struct insn *insn)
         raise_gp(c);
     if (wide && (!canonical(c->gpr[RCX]) || !canonical(c->gpr[RDX])))
         raise_gp(c);
-    flat_segment(c, SEG_CS, (u16)((selector + (wide ? 32 : 16)) | 3), (wide ? CODE64 : CODE32) | DPL3);
+    flat_segment(c, SEG_CS, (u16)((selector + (wide ? 32 : 16)) | 3),
+                 (wide ? CODE64 : CODE32) | DPL3);
     flat_segment(c, SEG_SS, (u16)((selector + (wide ? 40 : 24)) | 3), DATA32 | DPL3);
     c->gpr[RSP] = wide ? c->gpr[RCX] : (u32)c->gpr[RCX];
     c->next = wide ? c->gpr[RDX] : (u32)c->gpr[RDX];

@@ -102,7 +102,8 @@ void exec_fxrstor(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- control instructions ---------------------------------------------------------------------- */
+/* --- control instructions ----------------------------------------------------------------------
+ */
 
 static void exec_fwait(struct cpu *c, const struct insn *insn)
 {
@@ -259,7 +260,8 @@ static void exec_frstor(struct cpu *c, const struct insn *insn)
         memcpy(c->x87.st[(top_of(c) + i) & 7], image + 28 + 10 * i, 10);
 }
 
-/* --- by thunk ------------------------------------------------------------------------------------- */
+/* --- by thunk
+ * ------------------------------------------------------------------------------------- */
 
 struct operand {
     u8 bytes;
@@ -286,17 +288,18 @@ static u8 modrm_of(const struct insn *insn)
 static thunk_fn make_x87(const struct insn *insn)
 {
     struct code code = {.length = 0};
-    emit(&code, 3, 0x0f, 0xae, 0x0f);                         /* fxrstor [rdi] */
-    emit(&code, 7, 0xff, 0xb7, 0x10, 0x02, 0, 0, 0x9d);       /* push [rdi+528]; popfq */
+    emit(&code, 3, 0x0f, 0xae, 0x0f);                   /* fxrstor [rdi] */
+    emit(&code, 7, 0xff, 0xb7, 0x10, 0x02, 0, 0, 0x9d); /* push [rdi+528]; popfq */
     emit(&code, 1, insn->opcode);
     if (insn->has_memory)
         emit(&code, 5, 0x80 | (insn->reg & 7) << 3 | 7, 0, 2, 0, 0); /* [rdi+512] */
     else
         emit(&code, 1, modrm_of(insn));
-    emit(&code, 7, 0x9c, 0x8f, 0x87, 0x10, 0x02, 0, 0);       /* pushfq; pop [rdi+528] */
-    emit(&code, 3, 0x0f, 0xae, 0x07);                         /* fxsave [rdi] */
-    emit(&code, 3, 0xdb, 0xe3, 0xc3);                         /* fninit; ret */
-    u64 key = BIT(40) | (u64)insn->opcode << 16 | (insn->has_memory ? 0x100u | (insn->reg & 7u) : modrm_of(insn));
+    emit(&code, 7, 0x9c, 0x8f, 0x87, 0x10, 0x02, 0, 0); /* pushfq; pop [rdi+528] */
+    emit(&code, 3, 0x0f, 0xae, 0x07);                   /* fxsave [rdi] */
+    emit(&code, 3, 0xdb, 0xe3, 0xc3);                   /* fninit; ret */
+    u64 key = BIT(40) | (u64)insn->opcode << 16 |
+              (insn->has_memory ? 0x100u | (insn->reg & 7u) : modrm_of(insn));
     return thunk_for(key, code.bytes, code.length);
 }
 
@@ -330,7 +333,8 @@ static void set_pointers(struct cpu *c, const struct insn *insn)
 
 static bool sets_flags(const struct insn *insn) /* FCOMI and friends */
 {
-    return !insn->has_memory && (insn->opcode & 0xfb) == 0xdb && ((insn->reg & 7) == 5 || (insn->reg & 7) == 6);
+    return !insn->has_memory && (insn->opcode & 0xfb) == 0xdb &&
+           ((insn->reg & 7) == 5 || (insn->reg & 7) == 6);
 }
 
 static void exec_x87(struct cpu *c, const struct insn *insn)

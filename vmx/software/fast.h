@@ -1,7 +1,7 @@
 /*
- * Fast handlers: 64-bit mode, operands at hand. A handler that finds anything else hands its operation
- * to op_generic() before it has changed anything. The tables below are indexed by
- * log2 of the operand size, and by operation or condition where there are several.
+ * Fast handlers: 64-bit mode, operands at hand. A handler that finds anything else hands its
+ * operation to op_generic() before it has changed anything. The tables below are indexed by log2 of
+ * the operand size, and by operation or condition where there are several.
  */
 #ifndef VMX_SOFTWARE_FAST_H
 #define VMX_SOFTWARE_FAST_H
@@ -14,7 +14,8 @@
 #define MISS_END return op_generic_end(c, op, budget)
 #define R(n) c->gpr[n]
 
-/* Effective addresses: base + displacement, or with an index. Registers that are not there are ZERO. */
+/* Effective addresses: base + displacement, or with an index. Registers that are not there are
+ * ZERO. */
 #define EA_B (R(op->base) + (u64)(i64)op->disp)
 #define EA_X (R(op->base) + (R(op->index) << op->shift) + (u64)(i64)op->disp)
 
@@ -36,21 +37,28 @@ typedef u16 reg16 __attribute__((may_alias));
 #define SET_u64(n, v) (R(n) = (v))
 
 #define SIZES(X, ...) X(u8, __VA_ARGS__) X(u16, __VA_ARGS__) X(u32, __VA_ARGS__) X(u64, __VA_ARGS__)
-#define BY_SIZE(prefix) {prefix##_u8, prefix##_u16, prefix##_u32, prefix##_u64}
+#define BY_SIZE(prefix)                                       \
+    {                                                         \
+        prefix##_u8, prefix##_u16, prefix##_u32, prefix##_u64 \
+    }
 
 /* fast_alu.c: ADD OR ADC SBB AND SUB XOR CMP */
-extern const op_fn fast_alu_rr[8][4], fast_alu_ri[8][4], fast_alu_rm[8][4], fast_alu_mr[8][4], fast_alu_mi[8][4];
+extern const op_fn fast_alu_rr[8][4], fast_alu_ri[8][4], fast_alu_rm[8][4], fast_alu_mr[8][4],
+    fast_alu_mi[8][4];
 extern const op_fn fast_test_rr[4], fast_test_ri[4], fast_test_mi[4], fast_test_mr[4];
 extern const op_fn fast_inc[4], fast_dec[4], fast_neg[4], fast_not[4], fast_inc_m[4], fast_dec_m[4];
-extern const op_fn fast_shl_i[4], fast_shr_i[4], fast_sar_i[4], fast_rol_i[4], fast_ror_i[4]; /* sizes 4 and 8 only */
+extern const op_fn fast_shl_i[4], fast_shr_i[4], fast_sar_i[4], fast_rol_i[4],
+    fast_ror_i[4]; /* sizes 4 and 8 only */
 extern const op_fn fast_shl_c[4], fast_shr_c[4], fast_sar_c[4];
 extern const op_fn fast_imul_rr[4], fast_imul_rri[4], fast_imul_rm[4], fast_mul_r[4], fast_mul_m[4];
 extern const op_fn fast_bt_ri[4], fast_bt_rr[4], fast_bswap[4];
 /* fast_move.c */
 extern const op_fn fast_mov_rr[4], fast_mov_ri[4], fast_mov_mi[4];
 extern const op_fn fast_load_b[4], fast_load_x[4], fast_store_b[4], fast_store_x[4];
-extern const op_fn fast_movzx_r[2][4], fast_movzx_m[2][4], fast_movsx_r[3][4], fast_movsx_m[3][4]; /* by source size */
-extern const op_fn fast_lea_b[4], fast_lea_x[4], fast_cmov_rr[16][4], fast_cmov_rm[16][4], fast_setcc[16], fast_xchg_rr[4];
+extern const op_fn fast_movzx_r[2][4], fast_movzx_m[2][4], fast_movsx_r[3][4],
+    fast_movsx_m[3][4]; /* by source size */
+extern const op_fn fast_lea_b[4], fast_lea_x[4], fast_cmov_rr[16][4], fast_cmov_rm[16][4],
+    fast_setcc[16], fast_xchg_rr[4];
 void fast_push(struct cpu *, const struct op *, i64);
 void fast_push_imm(struct cpu *, const struct op *, i64);
 void fast_push_mem(struct cpu *, const struct op *, i64);

@@ -29,7 +29,8 @@ static struct {
 
 static void *zeroed(u64 bytes)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
@@ -49,7 +50,10 @@ static struct err build_memory(u64 size)
     run.tables = zeroed(tables);
     run.tables_end = run.tables + tables;
     if (!ram || !books || !run.tables)
-        return ERR(NO_SPACE, "the host has no %a bytes of memory for the guest's RAM: give the guest less --memory", size, 0);
+        return ERR(
+            NO_SPACE,
+            "the host has no %a bytes of memory for the guest's RAM: give the guest less --memory",
+            size, 0);
     memory_init(&run.hypervisor.machine.memory, ram, size, books);
     TRY(ept_init(&run.hypervisor.ept, allocate, capabilities_read().ept_vpid));
     return ept_map_memory(&run.hypervisor.ept, &run.hypervisor.machine.memory);
@@ -67,9 +71,12 @@ static struct err build_vcpu(const struct host_run *request)
     struct controls have;
     struct boot_state boot;
     if (controls_resolve(&can, &have, ignore_missing, NULL))
-        return ERR(INTERNAL, "the software processor lacks a control that the hypervisor needs", 0, 0);
-    struct vcpu_pages pages = {allocate(PAGE_SIZE), allocate(PAGE_SIZE), allocate(PAGE_SIZE), allocate(PAGE_SIZE)};
-    const struct boot_request load = {request->kernel.at, request->kernel.length, request->initrd.at, request->initrd.length,
+        return ERR(INTERNAL, "the software processor lacks a control that the hypervisor needs", 0,
+                   0);
+    struct vcpu_pages pages = {allocate(PAGE_SIZE), allocate(PAGE_SIZE), allocate(PAGE_SIZE),
+                               allocate(PAGE_SIZE)};
+    const struct boot_request load = {request->kernel.at, request->kernel.length,
+                                      request->initrd.at, request->initrd.length,
                                       mission->command_line};
     TRY(boot_load(&run.hypervisor.machine.memory, &load, &boot));
     const struct vcpu_setup setup = {
@@ -139,8 +146,8 @@ static struct log_cursor *open_area(struct area *area, struct bytes bytes)
 static struct gate *replaying_gate(const struct host_run *request)
 {
     static struct area exits, values, events;
-    replayer_init(&run.replayer, request->world, open_area(&exits, request->exits), open_area(&values, request->inputs),
-                  open_area(&events, request->inputs));
+    replayer_init(&run.replayer, request->world, open_area(&exits, request->exits),
+                  open_area(&values, request->inputs), open_area(&events, request->inputs));
     return &run.replayer.gate;
 }
 
@@ -168,7 +175,8 @@ static void add_verdict(struct report *report)
 static void describe_end(struct report *report)
 {
     if (software_stop_reason[0])
-        snprintf(report->message, sizeof(report->message), "the software processor has no %s", software_stop_reason);
+        snprintf(report->message, sizeof(report->message), "the software processor has no %s",
+                 software_stop_reason);
     else if (run.log.error.code)
         snprintf(report->message, sizeof(report->message), "%s", run.log.error.what);
 }
@@ -193,7 +201,8 @@ struct err host_run(const struct host_run *request, struct report *report)
     TRY(build_memory(mission->memory_size));
     TRY(build_vcpu(request));
     h->machine.clock = (enum clock_policy)mission->clock;
-    h->machine.gate = mission->mode == MODE_REPLAY ? replaying_gate(request) : recording_gate(request);
+    h->machine.gate =
+        mission->mode == MODE_REPLAY ? replaying_gate(request) : recording_gate(request);
     machine_init(&h->machine, mission->epoch);
     h->sabotage = mission->sabotage;
     h->progress = show_progress;

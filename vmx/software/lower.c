@@ -37,7 +37,9 @@ static bool take_memory(struct op *op, const struct insn *insn, u16 offset)
     bool based = insn->segment >= SEG_FS, indexed = insn->index != NO_REGISTER;
     if (insn->address_size != 8 || (based && indexed) || !take_base(op, insn, offset))
         return false;
-    op->index = indexed ? insn->index : based ? (insn->segment == SEG_FS ? FS_BASE : GS_BASE) : ZERO;
+    op->index = indexed ? insn->index
+                : based ? (insn->segment == SEG_FS ? FS_BASE : GS_BASE)
+                        : ZERO;
     op->shift = (u8)__builtin_ctz(insn->scale);
     if (based)
         op->shift = 0;
@@ -54,9 +56,11 @@ static bool immediate_fits(const struct insn *insn)
     return insn->operand_size < 8 || (i64)insn->immediate == (i32)insn->immediate;
 }
 
-/* --- by group: the handler, or NULL ------------------------------------------------------------- */
+/* --- by group: the handler, or NULL -------------------------------------------------------------
+ */
 
-static op_fn reg_rm_form(struct op *op, const struct insn *insn, u16 offset, const op_fn *rr, const op_fn *rm, bool to_reg, const op_fn *mr)
+static op_fn reg_rm_form(struct op *op, const struct insn *insn, u16 offset, const op_fn *rr,
+                         const op_fn *rm, bool to_reg, const op_fn *mr)
 {
     u32 size = insn->operand_size, i = size_index(size);
     if (!plain_register(insn, insn->reg, size))
@@ -73,7 +77,8 @@ static op_fn reg_rm_form(struct op *op, const struct insn *insn, u16 offset, con
     return rr[i];
 }
 
-static op_fn rm_imm_form(struct op *op, const struct insn *insn, u16 offset, const op_fn *ri, const op_fn *mi)
+static op_fn rm_imm_form(struct op *op, const struct insn *insn, u16 offset, const op_fn *ri,
+                         const op_fn *mi)
 {
     u32 size = insn->operand_size, i = size_index(size);
     if (!immediate_fits(insn))
@@ -101,7 +106,8 @@ static op_fn alu_form(struct op *op, const struct insn *insn, u16 offset)
     u32 operation = insn->opcode >> 3 & 7;
     if ((insn->opcode & 7) >= 4)
         return acc_imm_form(op, insn, fast_alu_ri[operation]);
-    return reg_rm_form(op, insn, offset, fast_alu_rr[operation], fast_alu_rm[operation], insn->opcode & 2, fast_alu_mr[operation]);
+    return reg_rm_form(op, insn, offset, fast_alu_rr[operation], fast_alu_rm[operation],
+                       insn->opcode & 2, fast_alu_mr[operation]);
 }
 
 static op_fn mov_form(struct op *op, const struct insn *insn, u16 offset)
@@ -117,7 +123,9 @@ static op_fn mov_imm_form(struct op *op, const struct insn *insn)
 {
     op->dst = insn->rm;
     op->imm64 = insn->immediate;
-    return plain_register(insn, insn->rm, insn->operand_size) ? fast_mov_ri[size_index(insn->operand_size)] : NULL;
+    return plain_register(insn, insn->rm, insn->operand_size)
+               ? fast_mov_ri[size_index(insn->operand_size)]
+               : NULL;
 }
 
 static op_fn mov_rm_imm_form(struct op *op, const struct insn *insn, u16 offset)
@@ -127,7 +135,8 @@ static op_fn mov_rm_imm_form(struct op *op, const struct insn *insn, u16 offset)
     return rm_imm_form(op, insn, offset, fast_mov_ri, fast_mov_mi);
 }
 
-static op_fn extend_form(struct op *op, const struct insn *insn, u16 offset, u32 from, const op_fn r[][4], const op_fn m[][4])
+static op_fn extend_form(struct op *op, const struct insn *insn, u16 offset, u32 from,
+                         const op_fn r[][4], const op_fn m[][4])
 {
     u32 i = size_index(insn->operand_size), row = size_index(from);
     op->dst = insn->reg;
@@ -149,10 +158,14 @@ static op_fn lea_form(struct op *op, const struct insn *insn, u16 offset)
 
 static op_fn shift_form(struct op *op, const struct insn *insn, bool by_cl)
 {
-    static const op_fn *const by_imm[8] = {fast_rol_i, fast_ror_i, NULL, NULL, fast_shl_i, fast_shr_i, fast_shl_i, fast_sar_i};
-    static const op_fn *const by_count[8] = {NULL, NULL, NULL, NULL, fast_shl_c, fast_shr_c, fast_shl_c, fast_sar_c};
+    static const op_fn *const by_imm[8] = {fast_rol_i, fast_ror_i, NULL,       NULL,
+                                           fast_shl_i, fast_shr_i, fast_shl_i, fast_sar_i};
+    static const op_fn *const by_count[8] = {NULL,       NULL,       NULL,       NULL,
+                                             fast_shl_c, fast_shr_c, fast_shl_c, fast_sar_c};
     const op_fn *table = (by_cl ? by_count : by_imm)[insn->reg & 7];
-    u32 count = (insn->opcode & 0xf0) == 0xd0 ? 1 : (u32)insn->immediate & (insn->operand_size == 8 ? 63 : 31);
+    u32 count = (insn->opcode & 0xf0) == 0xd0
+                    ? 1
+                    : (u32)insn->immediate & (insn->operand_size == 8 ? 63 : 31);
     if (!table || insn->has_memory || (!by_cl && !count))
         return NULL;
     op->dst = insn->rm;
@@ -180,7 +193,8 @@ static op_fn inc_dec_form(struct op *op, const struct insn *insn, u16 offset)
     if (insn->has_memory)
         return take_memory(op, insn, offset) ? (dec ? fast_dec_m : fast_inc_m)[i] : NULL;
     op->dst = insn->rm;
-    return plain_register(insn, insn->rm, insn->operand_size) ? (dec ? fast_dec : fast_inc)[i] : NULL;
+    return plain_register(insn, insn->rm, insn->operand_size) ? (dec ? fast_dec : fast_inc)[i]
+                                                              : NULL;
 }
 
 static op_fn imul3_form(struct op *op, const struct insn *insn)
@@ -188,7 +202,9 @@ static op_fn imul3_form(struct op *op, const struct insn *insn)
     op->dst = insn->reg;
     op->src = insn->rm;
     op->imm = (i32)insn->immediate;
-    return insn->has_memory || !immediate_fits(insn) ? NULL : fast_imul_rri[size_index(insn->operand_size)];
+    return insn->has_memory || !immediate_fits(insn)
+               ? NULL
+               : fast_imul_rri[size_index(insn->operand_size)];
 }
 
 static op_fn bit_form(struct op *op, const struct insn *insn, bool immediate)
@@ -241,7 +257,8 @@ static op_fn legacy_form(struct op *op, const struct insn *insn, u16 offset)
     case 0x50 ... 0x5f:
         return push_pop_form(op, insn);
     case 0x63:
-        return insn->operand_size > 2 ? extend_form(op, insn, offset, 4, fast_movsx_r, fast_movsx_m) : NULL;
+        return insn->operand_size > 2 ? extend_form(op, insn, offset, 4, fast_movsx_r, fast_movsx_m)
+                                      : NULL;
     case 0x68:
     case 0x6a:
         return push_imm_form(op, insn);
@@ -249,7 +266,8 @@ static op_fn legacy_form(struct op *op, const struct insn *insn, u16 offset)
     case 0x6b:
         return imul3_form(op, insn);
     case 0x80 ... 0x83:
-        return rm_imm_form(op, insn, offset, fast_alu_ri[insn->reg & 7], fast_alu_mi[insn->reg & 7]);
+        return rm_imm_form(op, insn, offset, fast_alu_ri[insn->reg & 7],
+                           fast_alu_mi[insn->reg & 7]);
     case 0x84:
     case 0x85:
         return reg_rm_form(op, insn, offset, fast_test_rr, NULL, false, fast_test_mr);
@@ -293,7 +311,8 @@ static op_fn legacy_form(struct op *op, const struct insn *insn, u16 offset)
 static op_fn setcc_form(struct op *op, const struct insn *insn)
 {
     op->dst = insn->rm;
-    return !insn->has_memory && plain_register(insn, insn->rm, 1) ? fast_setcc[insn->opcode & 15] : NULL;
+    return !insn->has_memory && plain_register(insn, insn->rm, 1) ? fast_setcc[insn->opcode & 15]
+                                                                  : NULL;
 }
 
 static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
@@ -304,13 +323,17 @@ static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
     case 0x18 ... 0x1f:
         return fast_nop;
     case 0x40 ... 0x4f:
-        return reg_rm_form(op, insn, offset, fast_cmov_rr[condition], fast_cmov_rm[condition], true, NULL);
+        return reg_rm_form(op, insn, offset, fast_cmov_rr[condition], fast_cmov_rm[condition], true,
+                           NULL);
     case 0x90 ... 0x9f:
         return setcc_form(op, insn);
     case 0xa3:
         return bit_form(op, insn, false);
     case 0xae: /* fences */
-        return !insn->has_memory && (insn->reg & 7) >= 5 && !(insn->prefixes & (PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE)) ? fast_nop : NULL;
+        return !insn->has_memory && (insn->reg & 7) >= 5 &&
+                       !(insn->prefixes & (PREFIX_REP | PREFIX_REPNE | PREFIX_OPSIZE))
+                   ? fast_nop
+                   : NULL;
     case 0xaf:
         return reg_rm_form(op, insn, offset, fast_imul_rr, fast_imul_rm, true, NULL);
     case 0xb6:
@@ -329,7 +352,8 @@ static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
     }
 }
 
-/* --- branches: they end the block; relative ones have links behind them ------------------------------ */
+/* --- branches: they end the block; relative ones have links behind them
+ * ------------------------------ */
 
 static bool take_target(struct op *op, const struct insn *insn, u16 offset)
 {
@@ -377,7 +401,8 @@ static struct lowered branch(struct op *op, const struct insn *insn, u16 offset)
 {
     u8 opcode = insn->opcode;
     if (insn->map == MAP_0F)
-        return (opcode & 0xf0) == 0x80 ? relative_branch(op, insn, offset, fast_jcc[opcode & 15]) : (struct lowered){0, false};
+        return (opcode & 0xf0) == 0x80 ? relative_branch(op, insn, offset, fast_jcc[opcode & 15])
+                                       : (struct lowered){0, false};
     if ((opcode & 0xf0) == 0x70)
         return relative_branch(op, insn, offset, fast_jcc[opcode & 15]);
     if (opcode == 0xe9 || opcode == 0xeb)
@@ -400,7 +425,8 @@ struct lowered lower(struct op *op, const struct insn *insn, u16 offset)
     struct lowered low = branch(op, insn, offset);
     if (low.slots)
         return low;
-    op_fn fn = insn->map == MAP_0F ? two_byte_form(op, insn, offset) : legacy_form(op, insn, offset);
+    op_fn fn =
+        insn->map == MAP_0F ? two_byte_form(op, insn, offset) : legacy_form(op, insn, offset);
     op->fn = fn;
     return (struct lowered){fn ? 1 : 0, false};
 }

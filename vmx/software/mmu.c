@@ -8,7 +8,15 @@
 #include "vmx/exits.h"
 #include "vmx/software/cpu.h"
 
-enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
+enum {
+    PTE_P = 1,
+    PTE_RW = 2,
+    PTE_US = 4,
+    PTE_A = 0x20,
+    PTE_D = 0x40,
+    PTE_PS = 0x80,
+    PTE_G = 0x100
+};
 enum { ERR_P = 1, ERR_W = 2, ERR_U = 4, ERR_RSVD = 8, ERR_I = 16 };
 enum { EPT_R = 1, EPT_W = 2, EPT_X = 4, EPT_PS = 0x80, EPT_A = 0x100, EPT_D = 0x200 };
 #define PTE_XD BIT(63)
@@ -24,7 +32,8 @@ bool canonical(u64 linear)
 
 /* --- EPT ------------------------------------------------------------------------------ */
 
-NORETURN static void ept_violation(struct cpu *c, u64 gpa, u64 linear, enum access_kind access, bool walk, u64 rights)
+NORETURN static void ept_violation(struct cpu *c, u64 gpa, u64 linear, enum access_kind access,
+                                   bool walk, u64 rights)
 {
     u64 q = access & ACC_EXEC ? 4 : access & ACC_WRITE ? 2 : 1;
     q |= rights << 3 | BIT(7) | (walk ? 0 : BIT(8));
@@ -42,7 +51,8 @@ static bool ept_misconfigured(u64 entry, bool leaf)
     return leaf && (type == 2 || type == 3 || type == 7);
 }
 
-static struct ept_entry *ept_fill(struct cpu *c, struct ept_entry *e, u64 gpa, u64 linear, enum access_kind access, bool walk)
+static struct ept_entry *ept_fill(struct cpu *c, struct ept_entry *e, u64 gpa, u64 linear,
+                                  enum access_kind access, bool walk)
 {
     u64 *table = (u64 *)(V(EPT_POINTER) & FRAME), rights = 7;
     for (u32 shift = 39;; shift -= 9) {
@@ -57,7 +67,8 @@ static struct ept_entry *ept_fill(struct cpu *c, struct ept_entry *e, u64 gpa, u
         }
         if (leaf) {
             u64 inside = gpa & (BIT(shift) - 1) & ~0xfffull;
-            *e = (struct ept_entry){gpa & ~0xfffull, entry, (*entry & FRAME & ~(BIT(shift) - 1)) + inside, rights};
+            *e = (struct ept_entry){gpa & ~0xfffull, entry,
+                                    (*entry & FRAME & ~(BIT(shift) - 1)) + inside, rights};
             return e;
         }
         *entry |= EPT_A;
@@ -101,7 +112,8 @@ struct walk {
 
 NORETURN static void page_fault(struct cpu *c, const struct walk *w, u32 bits)
 {
-    bool fetch_rights = V(GUEST_CR4) & CR4_SMEP || (V(GUEST_CR4) & CR4_PAE && V(GUEST_EFER) & EFER_NXE);
+    bool fetch_rights =
+        V(GUEST_CR4) & CR4_SMEP || (V(GUEST_CR4) & CR4_PAE && V(GUEST_EFER) & EFER_NXE);
     bits |= w->access & ACC_WRITE ? ERR_W : 0;
     bits |= w->user ? ERR_U : 0;
     bits |= w->access & ACC_EXEC && fetch_rights ? ERR_I : 0;
@@ -121,7 +133,8 @@ static u64 reserved_bits(struct cpu *c, u64 always)
     return always | (V(GUEST_EFER) & EFER_NXE ? 0 : PTE_XD);
 }
 
-static bool take_entry(struct cpu *c, struct walk *w, u64 table, u32 shift, u64 reserved, u64 reserved_leaf, bool may_map)
+static bool take_entry(struct cpu *c, struct walk *w, u64 table, u32 shift, u64 reserved,
+                       u64 reserved_leaf, bool may_map)
 {
     u32 index_bits = w->entry_size == 4 ? 10 : 9;
     u64 e = read_entry(c, w, table + (w->linear >> shift & (BIT(index_bits) - 1)) * w->entry_size);
@@ -145,7 +158,8 @@ static void walk_long(struct cpu *c, struct walk *w)
     w->entry_size = 8;
     for (u32 shift = 39;; shift -= 9) {
         u64 here = reserved | (shift == 39 ? PTE_PS : 0);
-        if (take_entry(c, w, table, shift, here, RANGE(shift - 1 > 12 ? shift - 1 : 13, 13), shift <= 30))
+        if (take_entry(c, w, table, shift, here, RANGE(shift - 1 > 12 ? shift - 1 : 13, 13),
+                       shift <= 30))
             break;
         table = w->entry[w->levels - 1] & FRAME;
     }
@@ -154,7 +168,8 @@ static void walk_long(struct cpu *c, struct walk *w)
 
 static void walk_pae(struct cpu *c, struct walk *w)
 {
-    u64 pdpte = c->vmcs[I_GUEST_PDPTE0 + (w->linear >> 30 & 3)], reserved = reserved_bits(c, BEYOND_PAE);
+    u64 pdpte = c->vmcs[I_GUEST_PDPTE0 + (w->linear >> 30 & 3)],
+        reserved = reserved_bits(c, BEYOND_PAE);
     w->entry_size = 8;
     if (!(pdpte & PTE_P))
         page_fault(c, w, 0);
@@ -300,7 +315,8 @@ void tlb_forget_writes(struct cpu *c, u64 host_page)
 
 static void fill_tlb(struct cpu *c, const struct walk *w, u8 *host)
 {
-    u64 page = w->linear & ~0xfffull, slot = w->linear >> 12 & (TLB_SIZE - 1), host_page = (u64)host & ~0xfffull;
+    u64 page = w->linear & ~0xfffull, slot = w->linear >> 12 & (TLB_SIZE - 1),
+        host_page = (u64)host & ~0xfffull;
     u32 kind = (u32)(c->tlb - c->tlbs[0]) / TLB_SIZE;
     struct tlb_entry *e = &c->tlb[slot];
     if (kind == TLB_NEVER || w->access & ACC_SYSTEM)
@@ -338,7 +354,8 @@ static void *translate_fetch(struct cpu *c, struct walk *w)
 
 void *translate(struct cpu *c, u64 linear, enum access_kind access)
 {
-    struct walk w = {.linear = linear, .access = access, .user = c->cpl == 3 && !(access & ACC_SYSTEM)};
+    struct walk w = {
+        .linear = linear, .access = access, .user = c->cpl == 3 && !(access & ACC_SYSTEM)};
     if (!c->long_mode)
         w.linear = (u32)linear;
     if (access & ACC_EXEC)
@@ -358,7 +375,8 @@ void mmu_init(struct cpu *c)
     ept_flush(c);
 }
 
-/* --- accesses that miss ------------------------------------------------------------------------- */
+/* --- accesses that miss -------------------------------------------------------------------------
+ */
 
 static void *translate_read(struct cpu *c, u64 linear, enum access_kind access)
 {
@@ -394,7 +412,8 @@ static void check_slow(struct cpu *c, u64 linear, u32 size, bool write)
 {
     if (likely(c->tlb != c->tlbs[TLB_NEVER]))
         return;
-    if (c->cpl == 3 && c->rflags & RF_AC && V(GUEST_CR0) & CR0_AM && linear & (size - 1) && size <= 8)
+    if (c->cpl == 3 && c->rflags & RF_AC && V(GUEST_CR0) & CR0_AM && linear & (size - 1) &&
+        size <= 8)
         raise_error(c, VECTOR_AC, 0);
     watch_data(c, linear, size, write);
 }
@@ -428,7 +447,8 @@ void copy_in(struct cpu *c, void *to, u64 linear, u32 size)
     copy_pages_in(c, to, linear, size, ACC_READ);
 }
 
-static void copy_pages_out(struct cpu *c, u64 linear, const void *from, u32 size, enum access_kind access)
+static void copy_pages_out(struct cpu *c, u64 linear, const void *from, u32 size,
+                           enum access_kind access)
 {
     u32 part = left_in_page(linear, size);
     u8 *first = translate_write(c, linear, access), *second = first;
@@ -481,7 +501,8 @@ void system_write(struct cpu *c, u64 linear, u64 value, u32 size)
     copy_pages_out(c, linear, &value, size, ACC_WRITE | ACC_SYSTEM);
 }
 
-/* --- segmentation ---------------------------------------------------------------------------------- */
+/* --- segmentation
+ * ---------------------------------------------------------------------------------- */
 
 NORETURN static void segment_fault(struct cpu *c, u32 segment)
 {
@@ -498,7 +519,8 @@ static void check_segment(struct cpu *c, u32 segment, u64 offset, u32 size, bool
     if (protected_mode(c) && (write ? code || !(access & 2) : code && !(access & 2)))
         segment_fault(c, segment);
     u64 last = offset + size - 1;
-    if (expand_down ? offset <= limit || last > (access & AR_D ? 0xffffffffull : 0xffffull) : last > limit)
+    if (expand_down ? offset <= limit || last > (access & AR_D ? 0xffffffffull : 0xffffull)
+                    : last > limit)
         segment_fault(c, segment);
 }
 

@@ -66,7 +66,8 @@ void stop_unimplemented(struct cpu *c, const char *what)
     leave_vm(c, SOFTWARE_UNIMPLEMENTED, 0);
 }
 
-/* --- derived state ----------------------------------------------------------------------------- */
+/* --- derived state -----------------------------------------------------------------------------
+ */
 
 static bool breakpoints(const struct cpu *c)
 {
@@ -75,21 +76,23 @@ static bool breakpoints(const struct cpu *c)
 
 void derive_state(struct cpu *c)
 {
-    bool user = c->cpl == 3, checks = (c->rflags & RF_AC && V(GUEST_CR0) & CR0_AM && user) || breakpoints(c);
+    bool user = c->cpl == 3,
+         checks = (c->rflags & RF_AC && V(GUEST_CR0) & CR0_AM && user) || breakpoints(c);
     c->long_mode = V(GUEST_EFER) & EFER_LMA;
     c->bits = c->long_mode && SEG_ACCESS(SEG_CS) & AR_L ? 64 : SEG_ACCESS(SEG_CS) & AR_D ? 32 : 16;
     c->stack_bytes = c->bits == 64 ? 8 : SEG_ACCESS(SEG_SS) & AR_D ? 4 : 2;
-    c->tlb = c->tlbs[checks                 ? TLB_NEVER
-                     : user                 ? TLB_USER
-                     : c->rflags & RF_AC    ? TLB_SUPERVISOR_AC
-                                            : TLB_SUPERVISOR];
+    c->tlb = c->tlbs[checks              ? TLB_NEVER
+                     : user              ? TLB_USER
+                     : c->rflags & RF_AC ? TLB_SUPERVISOR_AC
+                                         : TLB_SUPERVISOR];
     c->stamp = c->generation << 8 | (u64)user << 4 | (c->bits == 64 ? 0 : c->bits == 32 ? 1 : 2);
     c->gpr[FS_BASE] = SEG_BASE(SEG_FS);
     c->gpr[GS_BASE] = SEG_BASE(SEG_GS);
     c->attention = true;
 }
 
-/* --- events between instructions ------------------------------------------------------------------ */
+/* --- events between instructions
+ * ------------------------------------------------------------------ */
 
 /* SDM 6.15, tables 6-4 and 6-5. */
 static bool contributory(u32 vector)
@@ -150,7 +153,8 @@ static void before_delivery(struct cpu *c)
     if (c->fault.vector == VECTOR_PF)
         c->cr2 = c->fault.address;
     if (c->fault.vector != VECTOR_DB)
-        c->rflags |= RF_RF; /* in the frame, not for injected events; still there when the delivery fails */
+        c->rflags |=
+            RF_RF; /* in the frame, not for injected events; still there when the delivery fails */
     if (c->fault.vector == VECTOR_DB) {
         c->dr6 = (c->dr6 & ~0xfull) | DR6_FIXED | c->fault.address;
         V(GUEST_DR7) &= ~(u64)DR7_GD;
@@ -168,10 +172,25 @@ static void end_delivery(struct cpu *c)
     c->attention = true;
 }
 
+/* EXT in the error code: the fault came while an event was delivered that no INT n made (SDM 6.13).
+ */
+static void mark_external(struct cpu *c)
+{
+    u32 type = EVENT_TYPE(c->delivering.info);
+    bool software = type == EVENT_SOFTWARE_INTERRUPT || type == EVENT_SOFTWARE_EXCEPTION;
+    if (c->delivering.info && !software && c->fault.vector >= VECTOR_TS &&
+        c->fault.vector <= VECTOR_GP)
+        c->fault.error |= 1;
+}
+
 static void take_fault(struct cpu *c)
 {
+    mark_external(c);
+    if (intercepted(
+            c)) /* the bitmap looks at the exception itself before it makes a double fault */
+        exit_by_exception(c);
     combine(c);
-    if (intercepted(c))
+    if (c->fault.vector == VECTOR_DF && intercepted(c))
         exit_by_exception(c);
     before_delivery(c);
     c->faulted = true;
@@ -203,7 +222,8 @@ static void check_windows(struct cpu *c)
 
 static void check_code_breakpoints(struct cpu *c)
 {
-    u64 linear = c->bits == 64 ? c->rip : (u32)(SEG_BASE(SEG_CS) + c->rip), dr7 = V(GUEST_DR7), hit = 0;
+    u64 linear = c->bits == 64 ? c->rip : (u32)(SEG_BASE(SEG_CS) + c->rip), dr7 = V(GUEST_DR7),
+        hit = 0;
     if (!breakpoints(c) || c->rflags & RF_RF)
         return;
     for (u32 i = 0; i < 4; i++)
@@ -229,7 +249,8 @@ static void attend(struct cpu *c)
     c->attention = c->single;
 }
 
-/* --- the dispatcher -------------------------------------------------------------------------------- */
+/* --- the dispatcher
+ * -------------------------------------------------------------------------------- */
 
 static bool reusable(const struct cpu *c, const struct block *b)
 {
@@ -302,7 +323,8 @@ static NOINLINE void run_guest(void)
         c->op = &nowhere;
         c->link = NULL;
         if (c->escaped == ESCAPE_EXIT) {
-            c->budget += c->entering; /* Bochs: the entry that could not deliver its event does not count */
+            c->budget +=
+                c->entering; /* Bochs: the entry that could not deliver its event does not count */
             return;
         }
         take_fault(c);
@@ -313,7 +335,8 @@ static NOINLINE void run_guest(void)
         run_block(&software_cpu);
 }
 
-/* --- entry and exit ------------------------------------------------------------------------------------ */
+/* --- entry and exit
+ * ------------------------------------------------------------------------------------ */
 
 static void load(struct cpu *c, struct vcpu *v)
 {

@@ -13,7 +13,8 @@ struct descriptor parse_descriptor(u64 low)
     u32 limit = (u32)((low & 0xffff) | (low >> 32 & 0xf0000)), access = (u32)(low >> 40 & 0xf0ff);
     if (access & AR_G)
         limit = limit << 12 | 0xfff;
-    return (struct descriptor){(low >> 16 & 0xffffff) | (low >> 32 & 0xff000000), limit, access, low, 0};
+    return (struct descriptor){(low >> 16 & 0xffffff) | (low >> 32 & 0xff000000), limit, access,
+                               low, 0};
 }
 
 static u64 descriptor_linear(struct cpu *c, u16 selector)
@@ -61,7 +62,8 @@ void set_segment(struct cpu *c, u32 segment, u16 selector, const struct descript
         c->gpr[GS_BASE] = d->base;
 }
 
-/* A null selector leaves what Bochs leaves: S, and nothing else but unusable. SS keeps the CPL as its DPL. */
+/* A null selector leaves what Bochs leaves: S, and nothing else but unusable. SS keeps the CPL as
+ * its DPL. */
 void load_null(struct cpu *c, u32 segment, u16 selector)
 {
     struct descriptor d = {.access = NULL_ACCESS};
@@ -251,7 +253,8 @@ void far_call(struct cpu *c, u16 selector, u64 offset, u32 size)
     c->next = offset;
 }
 
-/* --- returns ------------------------------------------------------------------------------------ */
+/* --- returns ------------------------------------------------------------------------------------
+ */
 
 static struct descriptor return_code(struct cpu *c, u16 selector, u64 offset)
 {
@@ -260,7 +263,8 @@ static struct descriptor return_code(struct cpu *c, u16 selector, u64 offset)
     struct descriptor d = need_descriptor(c, selector, VECTOR_GP);
     u32 dpl = AR_DPL(d.access), rpl = selector & 3;
     bool both = c->long_mode && d.access & AR_L && d.access & AR_D;
-    if ((d.access & 0x18) != 0x18 || rpl < c->cpl || both || (d.access & 4 ? dpl > rpl : dpl != rpl))
+    if ((d.access & 0x18) != 0x18 || rpl < c->cpl || both ||
+        (d.access & 4 ? dpl > rpl : dpl != rpl))
         raise_error(c, VECTOR_GP, selector & 0xfffc);
     if (!(d.access & AR_P))
         raise_error(c, VECTOR_NP, selector & 0xfffc);

@@ -110,7 +110,8 @@ static struct form float_form(enum pp pp)
 static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
 {
     u8 op = insn->opcode;
-    bool integer = (op >= 0x60 && op <= 0x76) || op == 0x7e || op == 0x7f || (op >= 0xc4 && op <= 0xc5) || op >= 0xd1;
+    bool integer = (op >= 0x60 && op <= 0x76) || op == 0x7e || op == 0x7f ||
+                   (op >= 0xc4 && op <= 0xc5) || op >= 0xd1;
     *f = integer ? integer_form(pp) : float_form(pp);
     switch (op) {
     case 0x10:
@@ -150,7 +151,8 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
         return true;
     case 0x2e:
     case 0x2f:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true,
+                           false,    false};
         return true;
     case 0x50:
         f->reg = ROLE_GPR;
@@ -177,7 +179,14 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
             *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false, false, false};
             return true;
         }
-        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, insn->operand_size, op == 0x7e, false, false, false, false};
+        *f = (struct form){pp ? ROLE_XMM : ROLE_MM,
+                           ROLE_GPR,
+                           insn->operand_size,
+                           op == 0x7e,
+                           false,
+                           false,
+                           false,
+                           false};
         return true;
     case 0x6f:
     case 0x7f:
@@ -213,7 +222,8 @@ static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
             *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false, false, false};
         return true;
     case 0xe6:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false,
+                           false,    false};
         return true;
     case 0xe7:
         f->stores = true;
@@ -247,7 +257,8 @@ static bool form_0f38(const struct insn *insn, enum pp pp, struct form *f)
         return true;
     }
     f->flags = op == 0x17;
-    return op == 0x10 || op == 0x14 || op == 0x15 || op == 0x17 || (op >= 0x28 && op <= 0x2b) || (op >= 0x37 && op <= 0x41);
+    return op == 0x10 || op == 0x14 || op == 0x15 || op == 0x17 || (op >= 0x28 && op <= 0x2b) ||
+           (op >= 0x37 && op <= 0x41);
 }
 
 static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
@@ -264,11 +275,20 @@ static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
         f->aligned = f->memory == 16;
         return true;
     case 0x14 ... 0x17:
-        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size, true, false, false, false, false};
+        *f = (struct form){ROLE_XMM,
+                           ROLE_GPR,
+                           op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size,
+                           true,
+                           false,
+                           false,
+                           false,
+                           false};
         return true;
     case 0x20:
     case 0x22:
-        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size, false, false, false, false, false};
+        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size,
+                           false,    false,    false,
+                           false,    false};
         return true;
     case 0x21:
         *f = (struct form){ROLE_XMM, ROLE_XMM, 4, false, false, false, false, false};
@@ -292,7 +312,8 @@ static bool has_floats(const struct insn *insn)
         return (op >= 0x08 && op <= 0x0b) || op == 0x40 || op == 0x41;
     if (insn->map != MAP_0F)
         return false;
-    return op == 0x2a || (op >= 0x2c && op <= 0x2f) || (op >= 0x51 && op <= 0x5f && (op & 0xfc) != 0x54) || op == 0x7c || op == 0x7d ||
+    return op == 0x2a || (op >= 0x2c && op <= 0x2f) ||
+           (op >= 0x51 && op <= 0x5f && (op & 0xfc) != 0x54) || op == 0x7c || op == 0x7d ||
            op == 0xc2 || op == 0xd0 || op == 0xe6;
 }
 
@@ -309,13 +330,15 @@ static bool find_form(const struct insn *insn, struct form *f)
     }
 }
 
-/* --- the routine ---------------------------------------------------------------------------------- */
+/* --- the routine
+ * ---------------------------------------------------------------------------------- */
 
 static void emit_opcode(struct code *code, const struct insn *insn, const struct form *f)
 {
     static const u8 prefixes[] = {0, 0x66, 0xf3, 0xf2};
     enum pp pp = prefix_of(insn);
-    bool reg_high = f->reg == ROLE_GPR, rm_high = !insn->has_memory && f->rm == ROLE_GPR; /* r9, r10 */
+    bool reg_high = f->reg == ROLE_GPR,
+         rm_high = !insn->has_memory && f->rm == ROLE_GPR; /* r9, r10 */
     u8 rex = (insn->rex & 8) | (reg_high ? 4 : 0) | (rm_high ? 1 : 0);
     bool same = !insn->has_memory && f->reg == f->rm && insn->reg == insn->rm;
     u8 reg = f->reg == ROLE_EXTENSION ? insn->reg & 7 : 1, rm = rm_high ? 2 : same ? 1 : 2;
@@ -337,26 +360,26 @@ static void emit_opcode(struct code *code, const struct insn *insn, const struct
 
 static void emit_load(struct code *code, bool mmx)
 {
-    emit(code, 3, 0x0f, 0x10, 0x0f);             /* movups xmm1, [rdi] */
-    emit(code, 4, 0x0f, 0x10, 0x57, 16);         /* movups xmm2, [rdi+16] */
-    emit(code, 4, 0x0f, 0x10, 0x47, 32);         /* movups xmm0, [rdi+32] */
-    emit(code, 4, 0x4c, 0x8b, 0x4f, 64);         /* mov r9, [rdi+64] */
-    emit(code, 4, 0x4c, 0x8b, 0x57, 72);         /* mov r10, [rdi+72] */
-    emit(code, 4, 0x48, 0x8b, 0x47, 80);         /* mov rax, [rdi+80] */
-    emit(code, 4, 0x48, 0x8b, 0x57, 88);         /* mov rdx, [rdi+88] */
+    emit(code, 3, 0x0f, 0x10, 0x0f);     /* movups xmm1, [rdi] */
+    emit(code, 4, 0x0f, 0x10, 0x57, 16); /* movups xmm2, [rdi+16] */
+    emit(code, 4, 0x0f, 0x10, 0x47, 32); /* movups xmm0, [rdi+32] */
+    emit(code, 4, 0x4c, 0x8b, 0x4f, 64); /* mov r9, [rdi+64] */
+    emit(code, 4, 0x4c, 0x8b, 0x57, 72); /* mov r10, [rdi+72] */
+    emit(code, 4, 0x48, 0x8b, 0x47, 80); /* mov rax, [rdi+80] */
+    emit(code, 4, 0x48, 0x8b, 0x57, 88); /* mov rdx, [rdi+88] */
     if (mmx)
         emit(code, 8, 0x0f, 0x6f, 0x4f, 48, 0x0f, 0x6f, 0x57, 56); /* movq mm1, mm2 */
 }
 
 static void emit_save(struct code *code, bool mmx)
 {
-    emit(code, 4, 0x9c, 0x8f, 0x47, 104);        /* pushfq; pop [rdi+104] */
+    emit(code, 4, 0x9c, 0x8f, 0x47, 104); /* pushfq; pop [rdi+104] */
     emit(code, 3, 0x0f, 0x11, 0x0f);
     emit(code, 4, 0x0f, 0x11, 0x57, 16);
     emit(code, 4, 0x0f, 0x11, 0x47, 32);
     emit(code, 4, 0x4c, 0x89, 0x4f, 64);
     emit(code, 4, 0x4c, 0x89, 0x57, 72);
-    emit(code, 4, 0x48, 0x89, 0x4f, 96);         /* mov [rdi+96], rcx */
+    emit(code, 4, 0x48, 0x89, 0x4f, 96); /* mov [rdi+96], rcx */
     if (mmx)
         emit(code, 10, 0x0f, 0x7f, 0x4f, 48, 0x0f, 0x7f, 0x57, 56, 0x0f, 0x77);
     emit(code, 1, 0xc3);
@@ -376,7 +399,8 @@ static thunk_fn make_thunk(const struct insn *insn, const struct form *f)
     return thunk_for(mix64(key) | 1, code.bytes, code.length);
 }
 
-/* --- running it ------------------------------------------------------------------------------------------ */
+/* --- running it
+ * ------------------------------------------------------------------------------------------ */
 
 static void check_available(struct cpu *c, const struct form *f)
 {
@@ -417,7 +441,8 @@ static void save_mmx(struct cpu *c, u32 number, u64 value)
     memset(c->x87.st[number & 7] + 8, 0xff, 2);
 }
 
-static void save_operand(struct cpu *c, const struct thunk_frame *frame, u8 role, u32 number, bool is_reg)
+static void save_operand(struct cpu *c, const struct thunk_frame *frame, u8 role, u32 number,
+                         bool is_reg)
 {
     switch (role) {
     case ROLE_XMM:
@@ -474,7 +499,8 @@ static void enter_mmx(struct cpu *c)
     c->x87.tag = 0xff;
 }
 
-static void finish_operands(struct cpu *c, const struct insn *insn, const struct form *f, const struct thunk_frame *frame, bool same)
+static void finish_operands(struct cpu *c, const struct insn *insn, const struct form *f,
+                            const struct thunk_frame *frame, bool same)
 {
     if (f->reg == ROLE_MM || f->rm == ROLE_MM)
         enter_mmx(c);
@@ -531,7 +557,9 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     finish_operands(c, insn, &f, &frame, same);
 }
 
-/* --- by hand ------------------------------------------------------------------------------------------------ */
+/* --- by hand
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void exec_crc32(struct cpu *c, const struct insn *insn)
 {
@@ -549,12 +577,15 @@ static void exec_crc32(struct cpu *c, const struct insn *insn)
 static void exec_maskmov(struct cpu *c, const struct insn *insn)
 {
     bool mmx = prefix_of(insn) == PP_NONE;
-    const struct form f = mmx ? (struct form){.reg = ROLE_MM, .rm = ROLE_MM} : (struct form){.reg = ROLE_XMM};
+    const struct form f =
+        mmx ? (struct form){.reg = ROLE_MM, .rm = ROLE_MM} : (struct form){.reg = ROLE_XMM};
     check_available(c, &f);
-    const u8 *data = mmx ? c->x87.st[insn->reg & 7] : c->xmm[insn->reg], *mask = mmx ? c->x87.st[insn->rm & 7] : c->xmm[insn->rm];
+    const u8 *data = mmx ? c->x87.st[insn->reg & 7] : c->xmm[insn->reg],
+             *mask = mmx ? c->x87.st[insn->rm & 7] : c->xmm[insn->rm];
     u32 size = mmx ? 8 : 16;
     u8 bytes[16];
-    u64 linear = segment_linear(c, insn->segment, c->gpr[RDI] & size_mask(insn->address_size), size, true);
+    u64 linear =
+        segment_linear(c, insn->segment, c->gpr[RDI] & size_mask(insn->address_size), size, true);
     probe_write(c, linear, size);
     copy_in(c, bytes, linear, size);
     for (u32 i = 0; i < size; i++)

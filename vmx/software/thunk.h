@@ -1,7 +1,8 @@
 /*
  * Thunks: small host routines, one per instruction form, that load the operands from a frame,
  * run the very same opcode, and store everything back. Registers are renamed (reg is number 1, rm
- * number 2, or 1 when they are the same), memory lies in the frame, so the forms are few and bounded.
+ * number 2, or 1 when they are the same), memory lies in the frame, so the forms are few and
+ * bounded.
  */
 #ifndef VMX_SOFTWARE_THUNK_H
 #define VMX_SOFTWARE_THUNK_H
@@ -17,9 +18,9 @@ struct thunk_frame {
 } __attribute__((aligned(64)));
 
 struct x87_frame {
-    u8 image[512];    /* FXSAVE */
-    u8 memory[16];    /* 512 */
-    u64 flags;        /* 528 */
+    u8 image[512]; /* FXSAVE */
+    u8 memory[16]; /* 512 */
+    u64 flags;     /* 528 */
 } __attribute__((aligned(64)));
 
 typedef void (*thunk_fn)(void *frame);

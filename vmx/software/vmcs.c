@@ -41,7 +41,8 @@ u64 vmcs_read(enum vmcs_field field)
     return i < FIELD_COUNT ? software_cpu.vmcs[i] : 0;
 }
 
-/* What the entry need not look at again: events, windows, thresholds, and state that nothing derives from. */
+/* What the entry need not look at again: events, windows, thresholds, and state that nothing
+ * derives from. */
 static bool is_plain(u32 i)
 {
     switch (i) {
@@ -74,8 +75,10 @@ void vmcs_write(enum vmcs_field field, u64 value)
 
 /* --- capabilities ------------------------------------------------------------------------ */
 
-/* Bits that must be 1 (SDM 25.6, "default1"; CR3 accesses need not exit, so the TRUE forms rule). */
-static const u32 must_be_1[CONTROL_WORDS] = {[PIN] = 0x16, [PROC] = 0x04006172, [PROC2] = 0, [EXIT] = 0x36dfb, [ENTRY] = 0x11fb};
+/* Bits that must be 1 (SDM 25.6, "default1"; CR3 accesses need not exit, so the TRUE forms rule).
+ */
+static const u32 must_be_1[CONTROL_WORDS] = {
+    [PIN] = 0x16, [PROC] = 0x04006172, [PROC2] = 0, [EXIT] = 0x36dfb, [ENTRY] = 0x11fb};
 
 static u64 control_capability(enum control_word word)
 {
@@ -106,7 +109,14 @@ static u64 *live_msr(struct cpu *c, u32 msr)
 
 u64 processor_read_msr(u32 msr)
 {
-    enum { REVISION = 0x48, WALK_4 = 1 << 6, WRITE_BACK = 1 << 14, PAGES = 3 << 16, INVEPT = 1 << 20, ACCESSED_DIRTY = 1 << 21 };
+    enum {
+        REVISION = 0x48,
+        WALK_4 = 1 << 6,
+        WRITE_BACK = 1 << 14,
+        PAGES = 3 << 16,
+        INVEPT = 1 << 20,
+        ACCESSED_DIRTY = 1 << 21
+    };
     u64 *live = live_msr(&software_cpu, msr);
     if (live)
         return *live;
@@ -114,13 +124,15 @@ u64 processor_read_msr(u32 msr)
     case 0x480:
         return REVISION | 4096ull << 32 | 6ull << 50 | BIT(54) | BIT(55);
     case 0x481 ... 0x484: /* default1 forms */
-        return processor_read_msr(msr + 0xc) | (msr == 0x482 ? 0x18000 : 0) | (msr == 0x483 ? 4 : 0) | (msr == 0x484 ? 4 : 0);
+        return processor_read_msr(msr + 0xc) | (msr == 0x482 ? 0x18000 : 0) |
+               (msr == 0x483 ? 4 : 0) | (msr == 0x484 ? 4 : 0);
     case 0x485: /* MISC: activity states HLT; preemption timer at TSC rate */
         return BIT(6);
     case 0x48b:
         return control_capability(PROC2);
     case 0x48c:
-        return WALK_4 | WRITE_BACK | PAGES | INVEPT | ACCESSED_DIRTY | 3ull << 25 | 1 | 15ull << 40 | BIT(32);
+        return WALK_4 | WRITE_BACK | PAGES | INVEPT | ACCESSED_DIRTY | 3ull << 25 | 1 |
+               15ull << 40 | BIT(32);
     case 0x48d:
         return control_capability(PIN);
     case 0x48e:
@@ -180,7 +192,7 @@ u64 processor_hash_live(u64 seed)
     const struct cpu *c = &software_cpu;
     u8 fpu[512];
     u32 crc = crc32c_u64((u32)(seed >> 32), seed);
-    const u64 values[] = {c->star, c->lstar, c->cstar, c->fmask, c->kernel_gs, c->cr2,
+    const u64 values[] = {c->star,  c->lstar, c->cstar, c->fmask, c->kernel_gs, c->cr2,
                           c->dr[0], c->dr[1], c->dr[2], c->dr[3], c->dr6};
     for (u32 i = 0; i < ARRAY_SIZE(values); i++)
         crc = crc32c_u64(crc, values[i]);
