@@ -207,8 +207,9 @@ struct cpu {
     bool faulted;    /* an exception was raised: its delivery counts one */
     bool entering; /* the event that the entry injects is being delivered: its faults count nothing
                     */
-    u8 escaped;    /* ESCAPE_FAULT or ESCAPE_EXIT */
-    u8 shadow;     /* interrupt shadow that the running instruction begins */
+    bool dropped_trap;   /* INT n: the step trap waits for the handler's return */
+    u8 escaped;          /* ESCAPE_FAULT or ESCAPE_EXIT */
+    u8 shadow;           /* interrupt shadow that the running instruction begins */
     struct block **link; /* where the branch just taken wants its target's block */
     u32 pending_debug;   /* DR6 bits of traps that wait for the instruction's end */
     /* What left the guest's code: an exception or an exit. */

@@ -237,5 +237,6 @@ void software_interrupt(struct cpu *c, u32 vector, u32 type)
     c->delivering = event;
     deliver(c, event);
     c->delivering.info = 0;
+    c->dropped_trap = true;
     c->next = c->rip;
 }

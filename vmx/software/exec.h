@@ -7,10 +7,11 @@
 #define EXECS(X)                                                                                   \
     /* exec_alu.c */                                                                               \
     X(alu_rm_reg)                                                                                  \
-    X(alu_reg_rm) X(alu_acc_imm) X(alu_rm_imm) X(test_rm_reg) X(test_acc_imm) X(inc_dec_reg)       \
-        X(group3) X(group45) X(imul2) X(imul3) X(shift_imm) X(shift_1) X(shift_cl) X(shld_imm)     \
-            X(shld_cl) X(shrd_imm) X(shrd_cl) X(bit_reg) X(bit_imm) X(bsf) X(bsr) X(popcnt)        \
-                X(xadd) X(cmpxchg) X(group9) X(bswap) X(ascii) X(aam) X(aad) /* exec_move.c */     \
+    X(alu_reg_rm)                                                                                  \
+    X(alu_acc_imm) X(alu_rm_imm) X(test_rm_reg) X(test_acc_imm) X(inc_dec_reg) X(group3)           \
+        X(group45) X(imul2) X(imul3) X(shift_imm) X(shift_1) X(shift_cl) X(shld_imm) X(shld_cl)    \
+            X(shrd_imm) X(shrd_cl) X(bit_reg) X(bit_imm) X(bsf) X(bsr) X(popcnt) X(xadd)           \
+                X(cmpxchg) X(group9) X(bswap) X(ascii) X(aam) X(aad) /* exec_move.c */             \
         X(mov_rm_reg) X(mov_reg_rm) X(mov_rm_imm) X(mov_reg_imm) X(mov_moffs_load)                 \
             X(mov_moffs_store) X(movzx) X(movsx) X(movsxd) X(lea) X(xchg_rm) X(xchg_acc) X(cbw)    \
                 X(cwd) X(cmov) X(setcc) X(xlat) X(lahf) X(sahf) X(nop) X(movnti) X(push_reg)       \
@@ -65,6 +66,7 @@ static inline u64 visible_cr0(const struct cpu *c)
 }
 
 /* exec_x87.c, thunk.c */
+void exec_no_thunk(struct cpu *, const struct insn *);
 exec_fn x87_find(const struct insn *);
 void exec_fxsave(struct cpu *, const struct insn *);
 void exec_fxrstor(struct cpu *, const struct insn *);

@@ -98,8 +98,12 @@ void exec_outs(struct cpu *c, const struct insn *insn)
 
 static void need_io_privilege(struct cpu *c)
 {
-    if (V(GUEST_CR0) & CR0_PE && c->cpl > iopl(c))
-        raise_gp(c);
+    enum { PVI = 1 << 1 };
+    if (!(V(GUEST_CR0) & CR0_PE) || c->cpl <= iopl(c))
+        return;
+    if (c->cpl == 3 && V(GUEST_CR4) & PVI)
+        stop_unimplemented(c, "protected-mode virtual interrupts (CR4.PVI)");
+    raise_gp(c);
 }
 
 void exec_cli(struct cpu *c, const struct insn *insn)

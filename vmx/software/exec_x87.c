@@ -418,5 +418,5 @@ exec_fn x87_find(const struct insn *insn)
         return NULL;
     thunk_fn thunk = make_x87(insn);
     ((struct insn *)insn)->immediate2 = (u64)thunk;
-    return thunk ? exec_x87 : NULL;
+    return thunk ? exec_x87 : exec_no_thunk;
 }

@@ -136,10 +136,11 @@ const op_fn fast_movsx_r[3][4] = {TO(movsx_r_i8), TO(movsx_r_i16), TO(movsx_r_i3
         SET_u8(op->dst, (sense(test)) ? 1 : 0); \
         NEXT;                                   \
     }
-#define BOTH(n, test)                                                                           \
-    CMOV(n, test, u32, !!, n##_yes)                                                             \
-    CMOV(n, test, u64, !!, n##_yes) CMOV(n, test, u32, !, n##_no) CMOV(n, test, u64, !, n##_no) \
-        SETCC(test, !!, n##_yes) SETCC(test, !, n##_no)
+#define BOTH(n, test)                                                                    \
+    CMOV(n, test, u32, !!, n##_yes)                                                      \
+    CMOV(n, test, u64, !!, n##_yes)                                                      \
+    CMOV(n, test, u32, !, n##_no) CMOV(n, test, u64, !, n##_no) SETCC(test, !!, n##_yes) \
+        SETCC(test, !, n##_no)
 CONDITIONS(BOTH)
 #define ROW_RR(n, test)                                               \
     [n] = {NULL, NULL, cmov_rr_##n##_yes_u32, cmov_rr_##n##_yes_u64}, \

@@ -22,7 +22,7 @@ static struct {
     struct recorder recorder;
     struct replayer replayer;
     struct log log;
-    u8 *tables, *tables_end; /* EPT tables and VMCS pages */
+    u8 *tables_start, *tables, *tables_end; /* EPT tables and VMCS pages */
 } run;
 
 /* --- memory ---------------------------------------------------------------------------- */
@@ -47,7 +47,7 @@ static struct err build_memory(u64 size)
 {
     u64 tables = size / 512 + (64 << 10) + (size >> 18) * PAGE_SIZE / 8 + (1 << 20);
     u8 *ram = zeroed(size), *books = zeroed(memory_overhead(size));
-    run.tables = zeroed(tables);
+    run.tables = run.tables_start = zeroed(tables);
     run.tables_end = run.tables + tables;
     if (!ram || !books || !run.tables)
         return ERR(
@@ -188,6 +188,7 @@ static void give_back(u64 size)
         munmap(m->base, size);
     if (m->dirty)
         munmap(m->dirty, memory_overhead(size));
+    munmap(run.tables_start, (u64)(run.tables_end - run.tables_start));
     if (run.log.buffer)
         munmap(run.log.buffer, CHUNK_MAX);
 }

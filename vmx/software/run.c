@@ -289,9 +289,10 @@ static void run_single(struct cpu *c, struct block *block)
 {
     bool traps = c->rflags & RF_TF;
     c->shadow = 0;
+    c->dropped_trap = false;
     c->budget -= 1;
     block->ops[0].fn(c, block->ops, c->budget);
-    after_single(c, traps);
+    after_single(c, traps && !c->dropped_trap);
 }
 
 static void run_block(struct cpu *c)

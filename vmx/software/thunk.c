@@ -603,6 +603,12 @@ static void exec_emms(struct cpu *c, const struct insn *insn)
     c->x87.tag = 0;
 }
 
+void exec_no_thunk(struct cpu *c, const struct insn *insn)
+{
+    (void)insn;
+    stop_unimplemented(c, "room, or a memory file, for one more SSE or x87 thunk");
+}
+
 exec_fn thunk_find(const struct insn *insn)
 {
     struct form f;
@@ -618,7 +624,7 @@ exec_fn thunk_find(const struct insn *insn)
         return NULL;
     thunk_fn fn = make_thunk(insn, &f);
     if (!fn)
-        return NULL;
+        return exec_no_thunk;
     f.floats = has_floats(insn);
     /* Neither is needed any more: where exec_thunk() finds its thunk and form. */
     ((struct insn *)insn)->immediate2 = (u64)fn;
