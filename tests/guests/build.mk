@@ -4,7 +4,7 @@
 GUEST_FLAGS := -std=gnu11 -O2 -g -I. -MMD -MP $(WARNINGS) -ffreestanding -nostdlib -fno-pie -mcmodel=small \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -fno-tree-loop-distribute-patterns -fno-strict-aliasing -fwrapv
-GUEST_SOURCES := $(wildcard tests/guests/*.c tests/guests/*.S)
+GUEST_SOURCES := $(wildcard tests/guests/*.c tests/guests/*.S tests/guests/long/*.c)
 GUEST_LIB     := $(addsuffix .o,$(basename $(patsubst %,$(BUILD)/%,$(wildcard tests/guests/lib/*.c tests/guests/lib/*.S))))
 GUESTS        := $(patsubst tests/guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SOURCES)))
 

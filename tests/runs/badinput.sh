@@ -94,7 +94,7 @@ expect file-size-limit 2 'File too large|size limit|ulimit' \
 small=$work/small
 if mkdir "$small" && mount -t tmpfs -o size=1m tmpfs "$small" 2>/dev/null; then
     trap 'umount "$small" 2>/dev/null; rm -rf "$work"' EXIT
-    expect full-disk 2 'no room was left' "$hindvisor" record --quiet --kernel "$guests/pc_timers.elf" -o "$small/trace"
+    expect full-disk 2 'no room was left' "$hindvisor" record --quiet --kernel "$guests/long/many_blocks.elf" -o "$small/trace"
     umount "$small"
 else
     echo "skip full-disk (needs root to mount a small tmpfs)"

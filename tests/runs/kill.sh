@@ -9,7 +9,7 @@ RANDOM=77 # seeds it
 
 # How long a whole recording takes here and now; the moments are spread over it.
 began=${EPOCHREALTIME/./}
-must_record pc_timers "$work/whole"
+must_record long/many_blocks "$work/whole"
 length=$(((${EPOCHREALTIME/./} - began) / 1000))
 blocks=$(sed -n 's/^chunks: //p' "$work/whole/manifest")
 echo "    whole: $length ms, $blocks blocks"
@@ -19,7 +19,7 @@ manifest() { sed -n "s/^$2: //p" "$1/manifest"; }
 for i in $(seq "$times"); do
     trace=$work/killed-$i
     moment=$(((i - 1) * length / times + RANDOM * length / times / 32768))
-    "$hindvisor" record --quiet --kernel "$guests/pc_timers.elf" -o "$trace" >"$work/record.out" 2>&1 </dev/null &
+    "$hindvisor" record --quiet --kernel "$guests/long/many_blocks.elf" -o "$trace" >"$work/record.out" 2>&1 </dev/null &
     process=$!
     sleep $((moment / 1000)).$(printf %03d $((moment % 1000)))
     # Every third time the command falls behind first, so that blocks wait on the trace disk.

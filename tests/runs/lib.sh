@@ -46,5 +46,5 @@ record() {
 }
 # must_record: the same, and without it the suite has nothing to do
 must_record() {
-    record "$@" || { result "recording-of-$1" 1 "$work/record.out"; exit 1; }
+    record "$@" || { result "recording-of-${1##*/}" 1 "$work/record.out"; exit 1; }
 }

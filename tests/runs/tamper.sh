@@ -10,8 +10,8 @@ RANDOM=2026 # seeds it: the same bytes each time
 
 # --- recordings that have something of everything -------------------------------------------------
 # Without debug information the kernel is small enough to try each of its bytes.
-mkdir "$work/guests"
-for guest in preempt async_hlt pc_timers uart; do
+mkdir -p "$work/guests/long"
+for guest in preempt async_hlt uart long/many_blocks; do
     strip -o "$work/guests/$guest.elf" "$guests/$guest.elf"
 done
 guests=$work/guests
@@ -97,7 +97,7 @@ for share in 10 60; do
 done
 
 # The hashes at a block's end need a run of more than one block.
-must_record pc_timers "$work/blocks" --clock count
+must_record long/many_blocks "$work/blocks" --clock count
 for field in cpu memory devices; do
     tampered "state-$field" "$work/blocks" "hash of" state 1 $field ^1
 done
