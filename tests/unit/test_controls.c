@@ -151,4 +151,9 @@ Test(controls, msrs_that_do_not_exist_are_not_read)
     fake_cpu_set_msr(0x482, BIT(63));
     fake_cpu_set_msr(0x48b, 0);
     cr_assert_eq(capabilities_read().ept_vpid, 0);
+    fake_cpu_set_msr(0x48c, 88);
+    for (u32 bit = 1; bit <= 5; bit += 4) { /* EPT or VPID: either has it */
+        fake_cpu_set_msr(0x48b, BIT(32 + bit));
+        cr_assert_eq(capabilities_read().ept_vpid, 88, "%u", bit);
+    }
 }
