@@ -108,11 +108,12 @@ static struct cpuid table_answer(u32 leaf, u32 subleaf)
 /* Leaves out of range show the highest basic leaf. */
 static u32 leaf_in_range(u32 leaf)
 {
-    bool basic = leaf <= BASIC_LAST;
+    if (leaf <= BASIC_LAST)
+        return leaf;
     bool hypervisor = leaf >= HYPERVISOR_FIRST && leaf < HYPERVISOR_END;
     bool extended = leaf >= EXTENDED_FIRST && leaf <= EXTENDED_LAST;
 
-    return basic || hypervisor || extended ? leaf : BASIC_LAST;
+    return hypervisor || extended ? leaf : BASIC_LAST;
 }
 
 struct cpuid cpu_model_cpuid(u32 leaf, u32 subleaf, u32 apic_id)

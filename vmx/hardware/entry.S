@@ -4,6 +4,8 @@
  * and the guest lies a constant number of instructions, which hardware_calibrate()
  * measures. Nothing may be added there without need.
  *
+ * vmx_enter() (hardware.h) has the compiler keep what it needs of the host's registers.
+ *
  * struct vcpu: gpr[16] at 0 in encoding order, tsc_entry 128, tsc_exit 136, launched 144.
  */
         .set GPR_RAX, 0
@@ -19,14 +21,8 @@
         .set VMCS_HOST_RSP, 0x6c14
 
         .text
-        .globl vmx_enter
-vmx_enter:                              /* u64 vmx_enter(struct vcpu *) */
-        push    %rbp
-        push    %rbx
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        .globl vmx_enter_guest
+vmx_enter_guest:                        /* RDI: the vCPU; RAX: 0 an exit, 1 the instruction failed */
         push    %rdi
         mov     $VMCS_HOST_RSP, %edx
         vmwrite %rsp, %rdx
@@ -64,7 +60,7 @@ first:
 failed:
         pop     %rdi
         mov     $1, %eax
-        jmp     leave
+        ret
 
         .globl vmx_exit_point
 vmx_exit_point:
@@ -92,13 +88,6 @@ vmx_exit_point:
         mov     %r15, 120(%rdi)
         add     $8, %rsp
         xor     %eax, %eax
-leave:
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbx
-        pop     %rbp
         ret
 
         .section .note.GNU-stack, "", @progbits

@@ -37,8 +37,17 @@ struct err hardware_calibrate(struct vcpu *, u64 code, u8 *host_code);
 
 void hardware_host_interrupt(u8 vector); /* hands it to host_state.interrupt */
 
-/* entry.S */
-u64 vmx_enter(struct vcpu *); /* 0: a VM exit; 1: the instruction failed */
+/* entry.S. The guest's registers go through all of the host's: the compiler keeps what it
+ * needs, which is little, and none is saved twice. 0: a VM exit; 1: the instruction failed. */
 extern char vmx_exit_point[];
+static inline u64 vmx_enter(struct vcpu *v)
+{
+    u64 failed;
+    __asm__ volatile("push %%rbp; call vmx_enter_guest; pop %%rbp"
+                     : "=a"(failed), "+D"(v)
+                     :
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+    return failed;
+}
 
 #endif
