@@ -20,11 +20,16 @@ void on_cpuid(struct vcpu *v)
     vcpu_skip_instruction(v);
 }
 
-void on_rdtsc(struct vcpu *v)
+static void give_tsc(struct vcpu *v, u64 now)
 {
-    v->value = machine_read_clock(v->machine) + (u64)v->tsc_offset;
+    v->value = now + (u64)v->tsc_offset;
     set_pair(v, v->value);
     vcpu_skip_instruction(v);
+}
+
+void on_rdtsc(struct vcpu *v)
+{
+    give_tsc(v, machine_read_clock(v->machine));
 }
 
 void on_rdtscp(struct vcpu *v)

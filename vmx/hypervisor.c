@@ -81,7 +81,7 @@ static inline struct exit_record *new_record(struct vcpu *v)
     record->kind = REC_EXIT;
     record->reason = (u16)v->exit.reason;
     record->check = (u8)v->check;
-    record->flags = v->halted ? EXIT_FLAG_HALTED : 0;
+    record->flags = 0;
     record->count = v->count;
     record->rip = v->rip;
     record->qualification = v->exit.qualification;
@@ -101,6 +101,7 @@ static bool begin_exit(struct hypervisor *h, struct position *at)
     *at = (struct position){v->exits, v->count, v->rip, v->gpr[RCX], v->check};
     struct exit_record *record = new_record(v);
     record->address = record->value = 0; /* not yet known */
+    record->flags = v->halted ? EXIT_FLAG_HALTED : 0;
     return gate->ops->exit_begins(gate, record, at, v->tsc_entry);
 }
 
@@ -135,8 +136,6 @@ static void handle(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
     h->machine.exit = v->exits;
-    if (v->halted)
-        return;
     if (v->exit.vectoring)
         inject_resume_vectoring(v);
     if (!exit_handle(v)) /* the reasons of failed entries have no handlers either */
@@ -191,17 +190,19 @@ static void take_tpr(struct hypervisor *h)
 static bool serve(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    if (v->count >= h->calm_until || v->exit.reason == EXIT_HLT)
+    if (v->count >= h->calm_until)
         return false;
-    if (!touches_registers_only(v->exit.reason)) {
+    if (touches_registers_only(v->exit.reason)) {
+        brief_turn(h);
+    } else if (v->exit.reason == EXIT_HLT) {
+        return false;
+    } else {
         take_tpr(h);
         brief_turn(h);
         h->served = !still_calm(h);
         if (h->served)
             return false;
         lend_tpr(h);
-    } else {
-        brief_turn(h);
     }
     v->exits++;
     return true;
@@ -329,7 +330,8 @@ static bool full_turn(struct hypervisor *h)
     if (!begin_exit(h, &at))
         return false;
     advance_time(h);
-    handle(h);
+    if (!v->halted)
+        handle(h);
     bool wait = must_wait(h);
     if (!wait && at.count >= h->machine.gate->quiet_until)
         take_arrivals(h, &at);
