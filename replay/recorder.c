@@ -162,15 +162,26 @@ static inline void copy_words(u64 *to, const u64 *from, u64 count)
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
 
-/* false: it is time for more than exits. */
-static bool append_exit(struct recorder *r, const struct exit_record *exit, u64 number)
+/* Without a buffer, near the block's end, or when it is time to look outside. false: the last two. */
+__attribute__((noinline)) static bool append_slowly(struct recorder *r, const struct exit_record *exit, u64 number)
 {
     r->open = log_append(r->log, REC_EXIT);
-    copy_words((u64 *)r->open, (const u64 *)exit, sizeof(*exit) / 8);
+    *r->open = *exit;
     if (number < r->next_poll_exit && !log_full(r->log))
         return true;
     r->gate.quiet_until = r->next_poll = 0;
     return false;
+}
+
+static bool append_exit(struct recorder *r, const struct exit_record *exit, u64 number)
+{
+    struct log *log = r->log;
+    if (log->used + LOG_EXIT_ROOM > log->capacity || number >= r->next_poll_exit)
+        return append_slowly(r, exit, number);
+    r->open = (struct exit_record *)(log->buffer + log->used);
+    log->used += sizeof(*exit);
+    copy_words((u64 *)r->open, (const u64 *)exit, sizeof(*exit) / 8);
+    return true;
 }
 
 static bool record_exit_ends(struct gate *gate, const struct exit_record *exit,

@@ -27,7 +27,7 @@ static inline bool vmxoff(void)
 static inline u64 vmread(u64 field)
 {
     u64 value;
-    __asm__ volatile("vmread %1, %0" : "=rm"(value) : "r"(field) : "cc");
+    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(field) : "cc");
     return value;
 }
 

@@ -74,7 +74,7 @@ static enum detail exit_detail(u32 reason)
         [EXIT_EXTERNAL_INTERRUPT] = OTHER, [EXIT_TRIPLE_FAULT] = OTHER,      [EXIT_TASK_SWITCH] = OTHER,
         [EXIT_EPT_VIOLATION] = OTHER,      [EXIT_EPT_MISCONFIG] = OTHER,     [EXIT_PREEMPTION_TIMER] = OTHER,
     };
-    return reason < EXIT_REASON_LIMIT ? (enum detail)details[reason] : PLAIN;
+    return reason < EXIT_REASON_LIMIT ? (enum detail)details[reason] : OTHER;
 }
 
 /* Where the reason leaves it undefined the field may hold an old value: the record must not.
@@ -117,8 +117,9 @@ static bool host_exit(struct vcpu *v)
 }
 
 /* true: not an exit of the guest's. */
-static bool store_other(struct vcpu *v)
+static bool store_other(struct vcpu *v, bool entry_failed)
 {
+    v->exit.entry_failed = entry_failed;
     u32 vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
     v->exit.vectoring = vectoring & EVENT_VALID ? vectoring : 0;
     v->exit.qualification = other_qualification(v->exit.reason);
@@ -129,15 +130,13 @@ static bool store_exit(struct vcpu *v)
 {
     u32 reason = (u32)vmread(VMCS_EXIT_REASON);
     v->exit.reason = (u16)reason;
-    if (reason & ENTRY_FAILED)
-        v->exit.entry_failed = true; /* for good: such a run ends */
     v->exit.length = (u32)vmread(VMCS_INSTRUCTION_LENGTH);
     v->exit.qualification = v->exit.vectoring = 0;
-    enum detail detail = exit_detail(v->exit.reason);
+    enum detail detail = exit_detail(reason); /* those of failed entries are far above the table */
     if (detail == PLAIN)
         return false;
     if (detail == OTHER)
-        return store_other(v);
+        return store_other(v, reason & ENTRY_FAILED);
     v->exit.qualification = vmread(VMCS_EXIT_QUALIFICATION);
     return false;
 }
