@@ -101,9 +101,10 @@ static const u8 *encode(struct codec *codec, struct block_header *header, size_t
     *header =
         (struct block_header){.stream = STREAM_OBSERVATION, .streams = 1 << STREAM_OBSERVATION};
     codec_clear(codec);
-    for (u32 i = 0; i < stream.count; i++)
+    for (u32 i = 0; i < stream.count; i++) {
         codec_add(codec, &stream.records[i]);
-    header->exits = stream.count;
+        header->exits += stream.records[i].kind == REC_EXIT;
+    }
     header->first_count = codec_first_count(codec);
     return codec_encode(codec, header, length);
 }
