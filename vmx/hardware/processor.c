@@ -166,6 +166,8 @@ void processor_flush_ept(u64 ept_pointer)
 void processor_flush_guest_tlb(void)
 {
     enum { SINGLE_CONTEXT = 1 };
+    if (!(vmread(VMCS_SECONDARY_CONTROLS) & CONTROL_VPID))
+        return; /* without VPID every entry flushes (SDM 29.4.3.1) */
     invvpid(SINGLE_CONTEXT, (struct invalidation){vmread(VMCS_VPID), 0});
 }
 
