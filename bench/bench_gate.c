@@ -35,6 +35,11 @@ static u32 goes_on(struct world *world)
     return 0;
 }
 
+static void no_rest(struct world *world, u64 ns)
+{
+    (void)world, (void)ns;
+}
+
 static u64 no_interruption(struct world *world, u64 count)
 {
     (void)world, (void)count;
@@ -44,6 +49,7 @@ static u64 no_interruption(struct world *world, u64 count)
 static const struct world_ops still_ops = {.clock = zero,
                                            .ticks = same_ticks,
                                            .console = nobody_types,
+                                           .idle = no_rest,
                                            .stop = goes_on,
                                            .interruption = no_interruption,
                                            .stolen = zero};

@@ -18,6 +18,12 @@ typedef int16_t i16;
 typedef int32_t i32;
 typedef int64_t i64;
 
+/* Bytes of somebody else's. */
+struct bytes {
+    const void *at;
+    u64 length;
+};
+
 #define BIT(n) (1ull << (n))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define PAGE_SIZE 4096ull

@@ -35,6 +35,12 @@ static int noisy_console(struct world *world)
     return draw(n, HOLD_ONE_IN) ? -1 : n->inner->ops->console(n->inner);
 }
 
+static void noisy_idle(struct world *world, u64 ns)
+{
+    struct noise *n = from_world(world);
+    n->inner->ops->idle(n->inner, ns);
+}
+
 static u32 noisy_stop(struct world *world)
 {
     struct noise *n = from_world(world);
@@ -47,10 +53,10 @@ static void noisy_output(struct world *world, u8 byte)
     n->inner->ops->output(n->inner, byte);
 }
 
-static void noisy_progress(struct world *world, u64 exits, u64 guest_ns)
+static u32 noisy_progress(struct world *world, u64 exits, u64 guest_ns)
 {
     struct noise *n = from_world(world);
-    n->inner->ops->progress(n->inner, exits, guest_ns);
+    return n->inner->ops->progress(n->inner, exits, guest_ns);
 }
 
 /* Time is stolen when the interruption is due, by the amount drawn then: the host's
@@ -74,6 +80,7 @@ static const struct world_ops noise_ops = {
     .clock = noisy_clock,
     .ticks = noisy_ticks,
     .console = noisy_console,
+    .idle = noisy_idle,
     .stop = noisy_stop,
     .output = noisy_output,
     .progress = noisy_progress,

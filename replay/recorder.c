@@ -111,6 +111,7 @@ static struct arrival record_wait(struct gate *gate, const struct position *at, 
             return arrival;
         if (r->clock == CLOCK_HOST && host_clock(r) >= deadline)
             return log_arrival(r, at, ARRIVAL_TIME, r->last_clock);
+        r->world->ops->idle(r->world, deadline == NEVER ? NEVER : deadline - r->last_clock);
     }
 }
 

@@ -14,9 +14,14 @@ struct world_ops {
     u64 (*clock)(struct world *);         /* ns since the run began */
     u64 (*ticks)(struct world *, u64 ns); /* guest count that passes in `ns`, about */
     int (*console)(struct world *);       /* a byte typed, or -1; never waits */
+    /* The guest is halted and nothing has come: may sleep until something may have, and for
+     * `ns` at most (NEVER: no limit). */
+    void (*idle)(struct world *, u64 ns);
     u32 (*stop)(struct world *);          /* enum end_reason: the user wants the run to end; 0: no */
     void (*output)(struct world *, u8 byte);
-    void (*progress)(struct world *, u64 exits, u64 guest_ns);
+    /* Said now and then. Not 0: a replay is to be given up here for that reason (enum end_reason);
+     * recordings are ended by stop(). */
+    u32 (*progress)(struct world *, u64 exits, u64 guest_ns);
     /* The count, > `count`, at which the world interrupts the vCPU, or NEVER; and
      * how much time (ns) passed behind the guest's back there. Noise only. */
     u64 (*interruption)(struct world *, u64 count);

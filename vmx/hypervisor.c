@@ -60,6 +60,23 @@ static inline void count_latency(struct hypervisor *h)
     v->exits_by_reason[reason]++;
 }
 
+void hypervisor_count_records(struct hypervisor *h, const void *records, u32 length)
+{
+    struct vcpu *v = &h->vcpu;
+    const u8 *end = (const u8 *)records + length;
+    for (const u8 *at = records; at < end; at += record_size(*(const u16 *)at)) {
+        const struct exit_record *exit = (const struct exit_record *)at;
+        if (exit->kind != REC_EXIT || exit->reason >= EXIT_REASON_LIMIT)
+            continue;
+        v->exits_by_reason[exit->reason]++;
+        if (!exit->tsc_entry)
+            continue;
+        u64 latency = exit->tsc_entry - exit->tsc_exit;
+        v->latency_sum[exit->reason] += latency;
+        v->latency_min[exit->reason] = min_u64(v->latency_min[exit->reason], latency);
+    }
+}
+
 static u32 hash_registers(const struct vcpu *v)
 {
     u64 check = v->check;
@@ -115,6 +132,17 @@ static bool end_exit(struct hypervisor *h, const struct position *at)
     return gate->ops->exit_ends(gate, record, at);
 }
 
+static void beat(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    h->heartbeat = (v->count / HEARTBEAT + 1) * HEARTBEAT;
+    u32 wish = h->progress ? h->progress(h->progress_context, v->exits, h->machine.now) : END_NONE;
+    if (!wish || !h->may_give_up)
+        return;
+    h->gave_up = true;
+    machine_stop(&h->machine, (enum end_reason)wish, 0);
+}
+
 static void advance_time(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
@@ -125,11 +153,8 @@ static void advance_time(struct hypervisor *h)
         else
             h->machine.now = now;
     }
-    if (v->count >= h->heartbeat) {
-        h->heartbeat = (v->count / HEARTBEAT + 1) * HEARTBEAT;
-        if (h->progress)
-            h->progress(h->progress_context, v->exits, h->machine.now);
-    }
+    if (v->count >= h->heartbeat)
+        beat(h);
 }
 
 static void handle(struct hypervisor *h)
@@ -358,21 +383,9 @@ static bool turn(struct hypervisor *h)
     return same;
 }
 
-void hypervisor_run(struct hypervisor *h)
+static void end_run(struct hypervisor *h)
 {
-    struct vcpu *v = &h->vcpu;
     struct gate *gate = h->machine.gate;
-    h->heartbeat = HEARTBEAT;
-    while (!h->machine.end.reason && enter(h)) {
-        if (h->sabotage && h->sabotage >> 8 == v->exits)
-            sabotage(v, h->sabotage & 0xff);
-        if (!turn(h)) {
-            machine_stop(&h->machine, END_DIVERGED, v->exits);
-            break;
-        }
-        if (!h->machine.end.reason)
-            v->exits++;
-    }
     struct state_record state = state_of(h);
     struct end_record end = {
         .kind = REC_END,
@@ -385,4 +398,23 @@ void hypervisor_run(struct hypervisor *h)
         .devices = state.devices,
     };
     gate->ops->ends(gate, &end);
+}
+
+void hypervisor_run(struct hypervisor *h)
+{
+    struct vcpu *v = &h->vcpu;
+    h->heartbeat = HEARTBEAT;
+    while (!h->machine.end.reason && enter(h)) {
+        if (h->sabotage && h->sabotage >> 8 == v->exits)
+            sabotage(v, h->sabotage & 0xff);
+        if (!turn(h)) {
+            h->gave_up = false;
+            machine_stop(&h->machine, END_DIVERGED, v->exits);
+            break;
+        }
+        if (!h->machine.end.reason)
+            v->exits++;
+    }
+    if (!h->gave_up)
+        end_run(h);
 }

@@ -23,8 +23,11 @@ struct hypervisor {
     u32 previous_reason;
     bool counts_latencies; /* at each exit; a recorded run counts them from its records instead */
     u32 sabotage;       /* struct mission.sabotage */
-    void (*progress)(void *context, u64 exits, u64 guest_ns); /* at each heartbeat; may be NULL */
+    /* At each heartbeat; may be NULL. Not 0: whoever watches wants no more of it (enum end_reason). */
+    u32 (*progress)(void *context, u64 exits, u64 guest_ns);
     void *progress_context;
+    bool may_give_up;   /* a replay: it ends there, unfinished. Other runs are ended by an arrival */
+    bool gave_up;
 };
 
 /* The vCPU also stops each time this much guest count has passed, so that a guest
@@ -33,6 +36,10 @@ enum { HEARTBEAT = 1 << 20 };
 
 /* Runs until machine.end.reason is set or the gate finds a difference. */
 void hypervisor_run(struct hypervisor *);
+
+/* Counts exits and latencies by reason from a recorded block, off the path of the exits: for runs
+ * where `counts_latencies` is off. The last exit of a run has no entry behind it. */
+void hypervisor_count_records(struct hypervisor *, const void *records, u32 length);
 
 /* Fills in what the hypervisor knows of the run: end, counts, registers, last exits, VMCS.
  * Verdict and divergence are the gate's owner's to add. */

@@ -57,6 +57,11 @@ static inline int counted_console(struct world *world)
     return (u8)*w->typed++;
 }
 
+static inline void counted_idle(struct world *world, u64 ns)
+{
+    (void)world, (void)ns;
+}
+
 static inline u32 counted_stop(struct world *world)
 {
     struct counted_world *w = (struct counted_world *)world;
@@ -70,9 +75,10 @@ static inline void counted_output(struct world *world, u8 byte)
         w->output[w->output_length++] = byte;
 }
 
-static inline void counted_progress(struct world *world, u64 exits, u64 guest_ns)
+static inline u32 counted_progress(struct world *world, u64 exits, u64 guest_ns)
 {
     (void)world, (void)exits, (void)guest_ns;
+    return END_NONE;
 }
 
 static inline u64 counted_interruption(struct world *world, u64 count)
@@ -93,6 +99,7 @@ static inline void counted_world_init(struct counted_world *w)
         .clock = counted_clock,
         .ticks = counted_ticks,
         .console = counted_console,
+        .idle = counted_idle,
         .stop = counted_stop,
         .output = counted_output,
         .progress = counted_progress,

@@ -77,12 +77,13 @@ static void arm_timer(u32 ns)
 
 static u64 progress_count;
 
-static void count_progress(void *context, u64 exits, u64 guest_ns)
+static u32 count_progress(void *context, u64 exits, u64 guest_ns)
 {
     cr_assert_eq(context, &progress_count);
     cr_assert_eq(exits, progress_count);
     cr_assert(m->clock == CLOCK_HOST || guest_ns == (progress_count + 1) * HEARTBEAT);
     progress_count++;
+    return END_NONE;
 }
 
 Test(hypervisor, a_guest_that_never_exits_is_heard_at_each_heartbeat)

@@ -29,6 +29,12 @@ static int carrier_console(struct world *world)
     return console_poll();
 }
 
+/* There is no one to leave the CPU to. */
+static void carrier_idle(struct world *world, u64 ns)
+{
+    (void)world, (void)ns;
+}
+
 static u32 carrier_stop(struct world *world)
 {
     u32 commands = console_commands();
@@ -44,11 +50,12 @@ static void carrier_output(struct world *world, u8 byte)
     console_guest(byte);
 }
 
-static void carrier_progress(struct world *world, u64 exits, u64 guest_ns)
+static u32 carrier_progress(struct world *world, u64 exits, u64 guest_ns)
 {
     enum { EVERY = 32 }; /* heartbeats */
     if (from_world(world)->heartbeats++ % EVERY == 0)
         console_frame(FRAME_PROGRESS, "%lu %lu", exits, guest_ns);
+    return carrier_stop(world);
 }
 
 static u64 no_interruption(struct world *world, u64 count)
@@ -67,6 +74,7 @@ static const struct world_ops carrier_ops = {
     .clock = carrier_clock,
     .ticks = carrier_ticks,
     .console = carrier_console,
+    .idle = carrier_idle,
     .stop = carrier_stop,
     .output = carrier_output,
     .progress = carrier_progress,

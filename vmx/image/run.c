@@ -4,9 +4,7 @@
  * asks for, leave a report. Everything that can be missing is said in a sentence.
  */
 #include "core/mem.h"
-#include "replay/noise.h"
-#include "replay/recorder.h"
-#include "replay/replayer.h"
+#include "replay/gates.h"
 #include "vmx/controls.h"
 #include "vmx/exits.h"
 #include "vmx/hardware/count.h"
@@ -22,10 +20,7 @@ enum { CALIBRATION_CODE = 0x8000 }; /* guest-physical, before the guest is loade
 static struct hypervisor hypervisor;
 static struct report report;
 static struct carrier_world carrier;
-static struct noise noise;
-static struct recorder recorder;
-static struct replayer replayer;
-static struct log log;
+static struct gates gates;
 
 static void say_missing(void *context, const char *sentence)
 {
@@ -128,44 +123,21 @@ static void build_vcpu(const struct mission *mission)
     processor_flush_guest_tlb();
 }
 
-/* Exits and latencies by reason, a block at a time and so off the path of the exits. The
- * last exit of a run has no entry behind it. */
-static void count_records(const u8 *at, u32 length)
-{
-    struct vcpu *v = &hypervisor.vcpu;
-    for (const u8 *end = at + length; at < end; at += record_size(*(const u16 *)at)) {
-        const struct exit_record *exit = (const struct exit_record *)at;
-        if (exit->kind != REC_EXIT || exit->reason >= EXIT_REASON_LIMIT)
-            continue;
-        v->exits_by_reason[exit->reason]++;
-        if (!exit->tsc_entry)
-            continue;
-        v->latency_sum[exit->reason] += exit->tsc_entry - exit->tsc_exit;
-        v->latency_min[exit->reason] = min_u64(v->latency_min[exit->reason], exit->tsc_entry - exit->tsc_exit);
-    }
-}
-
 static struct err hand_on_to_disk(void *context, const void *records, u32 length)
 {
     (void)context;
-    count_records(records, length);
+    hypervisor_count_records(&hypervisor, records, length);
     return disk_append(CHUNK_RECORDS, records, length);
 }
 
 static struct gate *recording_gate(const struct mission *mission)
 {
-    struct world *world = &carrier.world;
-    if (mission->flags & MISSION_NOISE) {
-        noise_init(&noise, world, mission->noise_seed);
-        world = &noise.world;
-    }
-    log.hand_on = hand_on_to_disk;
+    gates.log.hand_on = hand_on_to_disk;
     if (mission->mode == MODE_RECORD) {
-        log.capacity = CHUNK_MAX;
-        log.buffer = allocate(log.capacity);
+        gates.log.capacity = CHUNK_MAX;
+        gates.log.buffer = allocate(CHUNK_MAX);
     }
-    recorder_init(&recorder, world, &log, (enum clock_policy)mission->clock);
-    return &recorder.gate;
+    return gates_record(&gates, mission, &carrier.world);
 }
 
 /* Three readers of the log on disk, each with a buffer of its own. */
@@ -194,9 +166,9 @@ static struct log_cursor *open_reader(struct disk_reader *reader, struct chunk_c
 static struct gate *replaying_gate(void)
 {
     static struct disk_reader exits, values, events;
-    replayer_init(&replayer, &carrier.world, open_reader(&exits, disk_exit_area()), open_reader(&values, disk_input_area()),
-                  open_reader(&events, disk_input_area()));
-    return &replayer.gate;
+    const struct log_source source = {open_reader(&exits, disk_exit_area()), open_reader(&values, disk_input_area()),
+                                      open_reader(&events, disk_input_area())};
+    return gates_replay(&gates, &source, &carrier.world);
 }
 
 static void choose_gate(const struct mission *mission)
@@ -206,10 +178,10 @@ static void choose_gate(const struct mission *mission)
     hypervisor.machine.gate = mission->mode == MODE_REPLAY ? replaying_gate() : recording_gate(mission);
 }
 
-static void show_progress(void *context, u64 exits, u64 guest_ns)
+static u32 show_progress(void *context, u64 exits, u64 guest_ns)
 {
     struct world *world = context;
-    world->ops->progress(world, exits, guest_ns);
+    return world->ops->progress(world, exits, guest_ns);
 }
 
 /* The whole run, shown when the hypervisor itself fails. */
@@ -220,19 +192,6 @@ static void dump_on_exception(const struct host_frame *frame)
                     (void *)hypervisor.vcpu.rip);
 }
 
-static void add_verdict(void)
-{
-    const struct difference *d = &replayer.difference;
-    report.verdict = d->kind == DIVERGENCE_NONE ? VERDICT_SAME : VERDICT_DIVERGED;
-    report.divergence = d->kind;
-    report.expected = d->expected;
-    report.got = d->got;
-    report.expected_record = d->record;
-    report.states = replayer.states;
-    if (replayer.log_ended)
-        report.end_reason = END_LOG_ENDED;
-}
-
 static void describe_end(void)
 {
     const struct machine *m = &hypervisor.machine;
@@ -241,8 +200,8 @@ static void describe_end(void)
     else if (m->end.reason == END_ENTRY_FAILED)
         print_to(report.message, sizeof(report.message), "VM entry failed by exit reason %u: invalid guest state, qualification %lu",
                  (u32)m->end.detail, hypervisor.vcpu.exit.qualification);
-    else if (log.error.code)
-        print_error(report.message, sizeof(report.message), &log.error);
+    else if (gates.log.error.code)
+        print_error(report.message, sizeof(report.message), &gates.log.error);
 }
 
 static void say_end(const struct mission *mission)
@@ -258,8 +217,8 @@ static void leave(const struct mission *mission)
 {
     hypervisor_report(&hypervisor, &report);
     report.tsc_khz = (u32)(carrier.tsc_hz / 1000);
-    if (mission->mode == MODE_REPLAY)
-        add_verdict();
+    if (mission->mode == MODE_REPLAY && !hypervisor.gave_up)
+        gates_add_verdict(&gates, &report);
     describe_end();
     check(hardware_stop());
     if (mission->flags & MISSION_DISK)
@@ -282,6 +241,7 @@ void hypervisor_main(struct image_context *context)
     hypervisor.sabotage = mission->sabotage;
     hypervisor.counts_latencies = mission->mode != MODE_RECORD;
     hypervisor.progress = show_progress;
+    hypervisor.may_give_up = mission->mode == MODE_REPLAY;
     hypervisor.progress_context = &carrier.world;
     hypervisor_run(&hypervisor);
     leave(mission);
