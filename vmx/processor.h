@@ -12,6 +12,10 @@
 
 struct vcpu;
 
+/* What an exit counts where the guest count is one of exits (vmx/hardware/count.h): so much that
+ * a guest ns per count is near the truth. */
+enum { COUNT_PER_EXIT = 10000 };
+
 /* Fields of the current VMCS. The processor has the field: see vmcs_fields[].need. */
 u64 vmcs_read(enum vmcs_field);
 void vmcs_write(enum vmcs_field, u64 value);

@@ -2,7 +2,7 @@
  * `hindvisor doctor`: looks at each thing that Hindvisor needs, by itself, and
  * says what to do where one is missing. Changes nothing. A check is a row.
  */
-#define _GNU_SOURCE /* popen(), struct winsize */
+#define _GNU_SOURCE /* popen(), memfd_create() */
 #include <cpuid.h>
 #include <errno.h>
 #include <getopt.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,7 +82,7 @@ static struct finding check_bochs(void)
     struct failure failure = carrier_bochs.check();
     char version[200];
     if (failure.code)
-        return found(BAD, "%s", failure.text);
+        return found(NOTE, "for --processor bochs only: %s", failure.text);
     if (!output_line("bochs --help 2>&1 </dev/null", "Emulator", version, sizeof(version)))
         return found(BAD, "`bochs --help` does not say its version; reinstall it: apt-get install "
                           "--reinstall bochs");
@@ -168,10 +169,10 @@ static struct finding check_vtx(void)
 {
     u32 a, b, c = 0, d;
     if (__get_cpuid(1, &a, &b, &c, &d) && (c & CPUID_VMX))
-        return found(GOOD, "this CPU shows VT-x (CPUID.1:ECX.VMX), so the ISO can run here; Bochs "
-                           "does not need it");
-    return found(NOTE, "this CPU shows no VT-x (CPUID.1:ECX.VMX): the ISO cannot run here; Bochs "
-                       "does not need it");
+        return found(GOOD, "this CPU shows VT-x (CPUID.1:ECX.VMX), so the ISO can run here; "
+                           "nothing else needs it");
+    return found(NOTE, "this CPU shows no VT-x (CPUID.1:ECX.VMX): the ISO cannot run here; "
+                       "nothing else needs it");
 }
 
 static struct finding check_sse42(void)
@@ -181,6 +182,24 @@ static struct finding check_sse42(void)
         return found(GOOD, "this CPU has SSE4.2, which checksums are computed with");
     return found(BAD, "this CPU has no SSE4.2, which checksums are computed with: use a machine of "
                       "2009 or later");
+}
+
+/* The software processor writes small routines and runs them: two mappings of one memory file. */
+static struct finding check_software(void)
+{
+    int descriptor = memfd_create("hindvisor-doctor", MFD_CLOEXEC);
+    if (descriptor < 0 || ftruncate(descriptor, PAGE_SIZE))
+        return found(BAD, "memfd_create(): %s; the software processor needs it for code",
+                     strerror(errno));
+    void *at = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor, 0);
+    int reason = errno;
+    close(descriptor);
+    if (at == MAP_FAILED)
+        return found(BAD, "a memory file cannot be mapped for running code: %s; allow that (noexec "
+                          "memory files, seccomp), or use --processor bochs",
+                     strerror(reason));
+    munmap(at, PAGE_SIZE);
+    return found(GOOD, "the software processor can run here");
 }
 
 static struct finding check_space_in(const char *what, const char *path, u64 need)
@@ -270,9 +289,10 @@ static const struct {
     const char *name;
     struct finding (*check)(void);
 } checks[] = {
+    {"software", check_software},    {"sse4.2", check_sse42},
     {"bochs", check_bochs},          {"cpu-model", check_model},
     {"image", check_image},          {"configuration", check_configuration},
-    {"sse4.2", check_sse42},         {"vt-x", check_vtx},
+    {"vt-x", check_vtx},
     {"traces", check_trace_home},    {"temporary", check_temporary},
     {"pseudo-terminal", check_line}, {"terminal", check_terminal},
     {"packages", check_packages},

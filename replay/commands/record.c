@@ -1,7 +1,7 @@
 /*
- * `hindvisor record`: checks what was given, makes the trace, runs the image in
- * its recording mode, and appends what comes to the trace as it comes. Whatever
- * ends the run, what was recorded by then is kept.
+ * `hindvisor record`: checks what was given, makes the trace, runs the guest (on the
+ * software processor, or under the image in its recording mode), and appends what comes
+ * to the trace as it comes. Whatever ends the run, what was recorded by then is kept.
  */
 #include <stdio.h>
 #include <string.h>
@@ -52,26 +52,32 @@ static struct failure check_inputs(struct recording *r)
              format == KERNEL_ELF ? "elf" : "linux");
     ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     r->carrier = carrier_find(o->manifest.processor);
-    o->manifest.tsc_hz = r->carrier->tsc_hz;
+    o->manifest.tsc_hz = carrier_tsc_hz(r->carrier);
     if (r->carrier->by_hand)
         snprintf(o->manifest.host_cpu, sizeof(o->manifest.host_cpu), "a machine booted by hand");
-    return r->carrier->check();
+    return carrier_check(r->carrier);
 }
 
-static struct failure make_places(struct recording *r)
+static struct failure make_trace(struct recording *r)
 {
     struct record_options *o = &r->options;
+    char trace[CARRIER_PATH];
+    if (o->no_record)
+        return NO_FAILURE;
+    ATTEMPT(cli_new_trace(o->output, o->kernel, trace));
+    ATTEMPT(trace_create(trace, &o->manifest, o->kernel, o->initrd, TRACE_SYNC_FINISH, &r->writer));
+    memcpy(r->trace, trace, sizeof(trace));
+    return NO_FAILURE;
+}
+
+/* What the image needs. */
+static struct failure make_places(struct recording *r)
+{
     char image[CARRIER_PATH];
     ATTEMPT(find_image("hindvisor.bin", image));
     ATTEMPT(find_image("rom.bin", image));
     ATTEMPT(session_directory(r->directory));
-    if (!o->no_record) {
-        char trace[CARRIER_PATH];
-        ATTEMPT(cli_new_trace(o->output, o->kernel, trace));
-        ATTEMPT(
-            trace_create(trace, &o->manifest, o->kernel, o->initrd, TRACE_SYNC_FINISH, &r->writer));
-        memcpy(r->trace, trace, sizeof(trace));
-    }
+    ATTEMPT(make_trace(r));
     /* In the trace, so that `repair` finds chunks that we did not live to take. */
     if (!session_join(r->disk, *r->trace ? r->trace : r->directory,
                       *r->trace ? "disk" : "trace.disk"))
@@ -220,7 +226,7 @@ static int record(struct recording *r)
     struct failure failure = check_inputs(r);
     bool empty = false;
     if (!failure.code)
-        failure = make_places(r);
+        failure = r->carrier->in_process ? make_trace(r) : make_places(r);
     if (!failure.code)
         failure = run(r);
     if (r->carrier && r->carrier->by_hand)

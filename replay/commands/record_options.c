@@ -55,8 +55,9 @@ static const struct cli_option options[] = {
     {OPTION_TIMEOUT, "timeout", "TIME", "end after this much guest time: 10s, 500ms"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
     {OPTION_PROCESSOR, "processor", "NAME",
-     "what runs the hypervisor: bochs; kvm with nested VT-x; image: makes an\n"
-     "ISO and a disk for a machine that you boot yourself (bochs)"},
+     "what runs the guest: software: the software processor, in this process;\n"
+     "or the hypervisor image on VT-x: bochs; kvm with nested VT-x; image: makes\n"
+     "an ISO and a disk for a machine that you boot yourself (software)"},
     {OPTION_NO_RECORD, "no-record", NULL, "only run the guest, keep no trace"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {OPTION_OUTPUT, "output", "DIR", "where the trace goes (a new directory in the trace home)"},
@@ -168,7 +169,8 @@ static bool parse_count(const char *text, struct manifest *manifest)
 static int choose_processor(struct manifest *manifest, const char *name)
 {
     if (!carrier_find(name))
-        return cli_misuse(&record_command, "--processor %s: must be `bochs`, `kvm` or `image`", name);
+        return cli_misuse(&record_command, "--processor %s: must be %s", name,
+                          carrier_choices());
     snprintf(manifest->processor, sizeof(manifest->processor), "%s", name);
     return CLI_END;
 }
@@ -257,7 +259,8 @@ static void set_defaults(struct record_options *o)
     o->manifest.timeout_ns = NEVER;
     o->manifest.epoch = NEVER; /* not chosen yet */
     o->manifest.sabotage = session_sabotage(0);
-    snprintf(o->manifest.processor, sizeof(o->manifest.processor), "bochs");
+    snprintf(o->manifest.processor, sizeof(o->manifest.processor), "%s",
+             session_processor());
 }
 
 static int check_together(struct record_options *o, int argc, char **argv)
@@ -270,6 +273,9 @@ static int check_together(struct record_options *o, int argc, char **argv)
     if (o->no_record && o->output)
         return cli_misuse(&record_command,
                           "--no-record keeps no trace, so --output has no meaning");
+    if (!carrier_find(o->manifest.processor))
+        return cli_misuse(&record_command, "HINDVISOR_PROCESSOR=%s: must be %s",
+                          o->manifest.processor, carrier_choices());
     if (carrier_find(o->manifest.processor)->by_hand &&
         (o->no_record || o->quiet || o->wall_timeout != NEVER))
         return cli_misuse(&record_command, "--processor %s does not run the guest here, so "

@@ -1,7 +1,7 @@
 /*
- * `hindvisor replay`: checks a trace byte by byte, runs the image in its replaying
- * mode with the trace's records on its disk, and says whether the run was the
- * same. The trace is only read.
+ * `hindvisor replay`: checks a trace byte by byte, runs the guest again (on the software
+ * processor, or under the image in its replaying mode with the trace's records on its
+ * disk), and says whether the run was the same. The trace is only read.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
 #include "replay/commands/session.h"
+#include "replay/commands/trace_log.h"
 #include "vmx/carriers/report.h"
 
 #define REPLAY_DISK (128ull << 20) /* the image writes one report there */
@@ -27,8 +28,9 @@ enum {
 
 static const struct cli_option options[] = {
     {OPTION_PROCESSOR, "processor", "NAME",
-     "what runs the hypervisor: bochs; kvm with nested VT-x; image: makes an\n"
-     "ISO and a disk for a machine that you boot yourself (bochs)"},
+     "what runs the guest: software: the software processor, in this process;\n"
+     "or the hypervisor image on VT-x: bochs; kvm with nested VT-x; image: makes\n"
+     "an ISO and a disk for a machine that you boot yourself (software)"},
     {OPTION_OUTPUT, "output", "DIR", "with --processor image: where ISO and disk go"},
     {OPTION_VERDICT, "verdict", "DISK", "the verdict that such a machine left on this disk"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
@@ -70,6 +72,9 @@ static int check_together(struct replaying *r, int argc, char **argv)
 {
     if (argc - optind > 1)
         return cli_misuse(&command, "one trace at a time");
+    if (!carrier_find(r->processor))
+        return cli_misuse(&command, "HINDVISOR_PROCESSOR=%s: must be %s", r->processor,
+                          carrier_choices());
     if (by_hand(r) && !r->output)
         return cli_misuse(&command, "--processor %s needs --output DIR", r->processor);
     if (r->output && !by_hand(r))
@@ -83,7 +88,7 @@ static int check_together(struct replaying *r, int argc, char **argv)
 static int parse(int argc, char **argv, struct replaying *r)
 {
     int code;
-    *r = (struct replaying){.processor = "bochs", .wall_timeout = NEVER};
+    *r = (struct replaying){.processor = session_processor(), .wall_timeout = NEVER};
     while ((code = cli_next(&command, argc, argv)) != CLI_END) {
         if (code == CLI_HELP || code == CLI_BAD)
             return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
@@ -94,8 +99,8 @@ static int parse(int argc, char **argv, struct replaying *r)
         else if (code == OPTION_VERDICT)
             r->finished_disk = optarg;
         else if (code == OPTION_PROCESSOR && !carrier_find(r->processor = optarg))
-            return cli_misuse(&command, "--processor %s: must be `bochs`, `kvm` or `image`",
-                              optarg);
+            return cli_misuse(&command, "--processor %s: must be %s", optarg,
+                              carrier_choices());
         else if (code == OPTION_WALL_TIMEOUT && !cli_parse_time(optarg, &r->wall_timeout))
             return cli_misuse(&command, "--wall-timeout %s: must be a time: 10s, 500ms, 2m",
                               optarg);
@@ -163,8 +168,28 @@ static struct failure prepare(struct replaying *r, struct carrier_job *job)
     return NO_FAILURE;
 }
 
+static struct failure run_in_process(struct replaying *r, struct carrier_job *job)
+{
+    struct trace_log *log;
+    ATTEMPT(trace_log_open(r->trace, &log, &job->source));
+    struct failure failure = carrier_run(job, &r->outcome);
+    trace_log_close(log);
+    return failure;
+}
+
+static struct failure run_image(struct replaying *r, struct carrier_job *job)
+{
+    ATTEMPT(session_directory(r->directory));
+    if (by_hand(r))
+        return prepare(r, job);
+    ATTEMPT(make_disk(r, r->directory, "trace.disk"));
+    ATTEMPT(carrier_place(job));
+    return carrier_run(job, &r->outcome);
+}
+
 static struct failure run(struct replaying *r)
 {
+    const struct carrier *carrier = carrier_find(r->processor);
     struct carrier_job job = {
         .processor = r->processor,
         .mission = session_mission(trace_manifest(r->trace), MODE_REPLAY),
@@ -176,14 +201,9 @@ static struct failure run(struct replaying *r)
         .total_exits = r->exits,
         .quiet = r->quiet,
     };
-    job.mission.tsc_hz = carrier_find(r->processor)->tsc_hz;
-    ATTEMPT(carrier_find(r->processor)->check());
-    ATTEMPT(session_directory(r->directory));
-    if (by_hand(r))
-        return prepare(r, &job);
-    ATTEMPT(make_disk(r, r->directory, "trace.disk"));
-    ATTEMPT(carrier_place(&job));
-    return carrier_run(&job, &r->outcome);
+    job.mission.tsc_hz = carrier_tsc_hz(carrier);
+    ATTEMPT(carrier_check(carrier));
+    return carrier->in_process ? run_in_process(r, &job) : run_image(r, &job);
 }
 
 /* What a machine booted by hand has left; the disk must hold this very trace's log. */

@@ -48,6 +48,12 @@ bool session_join(char path[CARRIER_PATH], const char *directory, const char *na
     return snprintf(path, CARRIER_PATH, "%s/%s", directory, name) < CARRIER_PATH;
 }
 
+const char *session_processor(void)
+{
+    const char *name = getenv("HINDVISOR_PROCESSOR");
+    return name && *name ? name : carrier_software.name;
+}
+
 u32 session_sabotage(u32 otherwise)
 {
     const char *text = getenv("HINDVISOR_SABOTAGE");
@@ -86,23 +92,6 @@ struct mission session_mission(const struct manifest *manifest, enum mission_mod
 
 /* --- the dry run ------------------------------------------------------------------- */
 
-struct view {
-    const void *bytes;
-    u64 length;
-};
-
-static struct failure map_file(const char *path, struct view *view)
-{
-    struct stat status;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 || fstat(descriptor, &status))
-        return fail_errno("cannot read %s", path);
-    view->length = (u64)status.st_size;
-    view->bytes = mmap(NULL, view->length, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    close(descriptor);
-    return view->bytes == MAP_FAILED ? fail_errno("cannot map %s", path) : NO_FAILURE;
-}
-
 static void *zeroed(u64 bytes)
 {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -131,20 +120,16 @@ static struct failure load(const struct manifest *manifest, const struct boot_re
 struct failure session_try_loading(const struct manifest *manifest, const char *kernel,
                                    const char *initrd)
 {
-    struct view kernel_view = {0}, initrd_view = {0};
-    struct failure failure = map_file(kernel, &kernel_view);
-    if (!failure.code && initrd)
-        failure = map_file(initrd, &initrd_view);
+    struct bytes kernel_view, initrd_view = {0};
+    ATTEMPT(view_file(kernel, &kernel_view));
+    struct failure failure = initrd ? view_file(initrd, &initrd_view) : NO_FAILURE;
     if (!failure.code) {
-        const struct boot_request request = {kernel_view.bytes, kernel_view.length,
-                                             initrd_view.bytes, initrd_view.length,
-                                             manifest->command_line};
+        const struct boot_request request = {kernel_view.at, kernel_view.length, initrd_view.at,
+                                             initrd_view.length, manifest->command_line};
         failure = load(manifest, &request);
     }
-    if (kernel_view.length && kernel_view.bytes != MAP_FAILED)
-        munmap((void *)kernel_view.bytes, kernel_view.length);
-    if (initrd_view.length && initrd_view.bytes != MAP_FAILED)
-        munmap((void *)initrd_view.bytes, initrd_view.length);
+    release_file(&kernel_view);
+    release_file(&initrd_view);
     return failure;
 }
 

@@ -14,6 +14,9 @@ void session_remove(const char *path);
 /* DIRECTORY/NAME; false: too long. */
 bool session_join(char path[CARRIER_PATH], const char *directory, const char *name);
 
+/* The processor to use when none is named: $HINDVISOR_PROCESSOR, else the software processor. */
+const char *session_processor(void);
+
 /* The mission that a manifest describes; modules[] are left empty. */
 struct mission session_mission(const struct manifest *, enum mission_mode);
 

@@ -1,4 +1,5 @@
 /* The carriers by name, and where a run's files go in the carrier's RAM. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -6,7 +7,7 @@
 #include "vmx/carriers/carrier.h"
 #include "vmx/image/layout.h"
 
-static const struct carrier *const carriers[] = {&carrier_bochs, &carrier_kvm, &carrier_image};
+static const struct carrier *const carriers[] = {&carrier_software, &carrier_bochs, &carrier_kvm, &carrier_image};
 
 enum { MIB = 1 << 20, LARGE_PAGE = 2 * MIB, HYPERVISOR_RAM = 24 * MIB };
 
@@ -26,6 +27,27 @@ const char *const *carrier_names(void)
     return names;
 }
 
+const char *carrier_choices(void)
+{
+    static char text[128];
+    size_t used = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(carriers); i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s`%s`",
+                                 !i ? "" : i + 1 < ARRAY_SIZE(carriers) ? ", " : " or ",
+                                 carriers[i]->name);
+    return text;
+}
+
+struct failure carrier_check(const struct carrier *carrier)
+{
+    return carrier->check ? carrier->check() : NO_FAILURE;
+}
+
+u64 carrier_tsc_hz(const struct carrier *carrier)
+{
+    return carrier->in_process ? in_process_tsc_hz() : carrier->tsc_hz;
+}
+
 static struct failure place(struct module *module, const char *role, const char *path, u64 *next)
 {
     ATTEMPT(check_file(role, path, &module->length));
@@ -41,6 +63,8 @@ struct failure carrier_place(struct carrier_job *job)
     struct mission *mission = &job->mission;
     const struct carrier *carrier = carrier_find(job->processor);
     u64 next = 0;
+    if (carrier->in_process)
+        return NO_FAILURE;
     memset(mission->modules, 0, sizeof(mission->modules));
     ATTEMPT(place(&mission->modules[MODULE_KERNEL], "kernel", job->kernel, &next));
     if (job->initrd)

@@ -5,6 +5,7 @@
  * its mission; this room does not ask.
  *
  * carrier.c       the carriers by name, placing a run in carrier RAM
+ * in_process.c    the software processor, which needs no carrier: same job, same outcome
  * bochs.c         Bochs: its configuration and command line
  * kvm.c           QEMU/KVM with nested VT-x
  * iso.c           a bootable ISO for machines that the user starts
@@ -20,6 +21,7 @@
 #ifndef VMX_CARRIERS_CARRIER_H
 #define VMX_CARRIERS_CARRIER_H
 
+#include "replay/gates.h"
 #include "trace/failure.h"
 #include "trace/wire.h"
 
@@ -35,13 +37,14 @@ struct carrier_job {
     const char *processor;       /* name of a carrier */
     struct mission mission;      /* modules[] and carrier_memory are filled in by carrier_place() */
     const char *kernel, *initrd; /* files; initrd NULL: none */
-    const char *disk;            /* the trace disk, made by disk_create() */
-    const char *directory;       /* private; configuration and logs go here */
+    const char *disk;            /* the trace disk, made by disk_create(); not in process */
+    const char *directory;       /* private; configuration and logs go here; not in process */
     u64 wall_timeout;            /* ns; NEVER: none */
     u64 total_exits;             /* for the progress bar; 0: no bar */
     bool quiet;                  /* the guest's console is not shown */
     bool input;                  /* stdin goes to the guest */
     struct carrier_sink sink;
+    struct log_source source; /* a replay's records, for runs in this process; others read `disk` */
 };
 
 struct carrier_outcome {
@@ -67,10 +70,12 @@ struct carrier_command {
 struct carrier {
     const char *name;
     const char *program; /* for messages: "Bochs" */
-    u64 tsc_hz;          /* of its TSC; 0: the image finds out */
+    u64 tsc_hz;          /* of its TSC; 0: see carrier_tsc_hz() */
     u64 memory_max;      /* bytes of RAM that it can have */
     bool by_hand;        /* the user boots it, from iso_make()'s ISO: nothing is run here, and it
                           * has only its name, its limits and its check() */
+    bool in_process;     /* no program: the run is in_process_run(), without image, disk and
+                          * directory; it has only its name and its limits */
     /* Is the program there? Else what to install. */
     struct failure (*check)(void);
     /* Writes configuration files into the job's directory, which will be the program's working
@@ -81,14 +86,26 @@ struct carrier {
     void (*explain)(const char *directory, char *text, size_t size);
 };
 
-extern const struct carrier carrier_bochs, carrier_kvm, carrier_image;
+extern const struct carrier carrier_software, carrier_bochs, carrier_kvm, carrier_image;
 
 /* NULL: no such carrier. */
 const struct carrier *carrier_find(const char *name);
 /* Their names, NULL-terminated. */
 const char *const *carrier_names(void);
+/* "`software`, `bochs`, `kvm` or `image`", for messages. */
+const char *carrier_choices(void);
+/* Is all there that it needs? */
+struct failure carrier_check(const struct carrier *);
+/* Of the TSC that stamps exits: known or measured here; 0: the image finds out. */
+u64 carrier_tsc_hz(const struct carrier *);
 /* Chooses addresses for the modules and the carrier's RAM; NO_SPACE: they do not fit. */
 struct failure carrier_place(struct carrier_job *);
+
+/* --- in_process.c ---------------------------------------------------------------- */
+
+struct failure in_process_run(struct carrier_job *, struct carrier_outcome *);
+/* Of this machine's TSC, measured against its clock in a few milliseconds. */
+u64 in_process_tsc_hz(void);
 
 /* --- files.c ------------------------------------------------------------------ */
 
@@ -99,6 +116,9 @@ struct failure find_image(const char *name, char path[CARRIER_PATH]);
 struct failure check_kernel(const char *path, enum kernel_format *format);
 /* Is this a readable file with something in it? `role` is for the message: "initrd". */
 struct failure check_file(const char *role, const char *path, u64 *size);
+/* Maps a file to read it; release_file() undoes that and may be given what was never mapped. */
+struct failure view_file(const char *path, struct bytes *);
+void release_file(struct bytes *);
 /* Program of that name in PATH; false: none. */
 bool find_program(const char *name, char path[CARRIER_PATH]);
 

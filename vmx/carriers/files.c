@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,30 @@ struct failure find_image(const char *name, char path[CARRIER_PATH])
         "the hypervisor image is missing: no image/%s and no ../lib/hindvisor/%s beside %s; "
         "run `make image` or `make install`",
         name, name, own);
+}
+
+struct failure view_file(const char *path, struct bytes *view)
+{
+    struct stat status;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    *view = (struct bytes){0};
+    if (descriptor < 0)
+        return fail_errno("cannot read %s", path);
+    void *at = fstat(descriptor, &status) ? MAP_FAILED
+                                          : mmap(NULL, (size_t)status.st_size, PROT_READ,
+                                                 MAP_PRIVATE, descriptor, 0);
+    struct failure failure = at == MAP_FAILED ? fail_errno("cannot map %s", path) : NO_FAILURE;
+    close(descriptor);
+    if (!failure.code)
+        *view = (struct bytes){at, (u64)status.st_size};
+    return failure;
+}
+
+void release_file(struct bytes *view)
+{
+    if (view->at)
+        munmap((void *)view->at, view->length);
+    *view = (struct bytes){0};
 }
 
 bool find_program(const char *name, char path[CARRIER_PATH])

@@ -265,7 +265,7 @@ static void write_console(struct run *run)
     } else if (n < 0 && errno != EINTR && errno != EAGAIN) {
         run->no_console = true;
         run->output_first = run->output_length = 0;
-        note(run, "stdout is closed or full: the guest's console is no longer shown");
+        note(run, TERMINAL_GONE);
     }
     if (run->output_first == run->output_length)
         run->output_first = run->output_length = 0;
@@ -432,8 +432,7 @@ static struct failure start_run(struct run *run)
     run->input.closed = !run->job->input;
     run->input.keys = run->job->input && isatty(STDIN_FILENO);
     if (run->input.keys) {
-        note(run, "Ctrl-C or Ctrl-A x ends the recording, Ctrl-A c sends Ctrl-C to the guest, "
-                  "Ctrl-A Ctrl-A sends Ctrl-A");
+        note(run, TERMINAL_KEYS);
         terminal_enter();
     }
     return NO_FAILURE;
@@ -497,6 +496,8 @@ static void end(struct run *run)
 
 struct failure carrier_run(struct carrier_job *job, struct carrier_outcome *outcome)
 {
+    if (carrier_find(job->processor)->in_process)
+        return in_process_run(job, outcome);
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return fail(NO_SPACE, "out of memory");

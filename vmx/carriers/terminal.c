@@ -116,6 +116,16 @@ enum input_action input_read(struct input *in)
     return INPUT_NOTHING;
 }
 
+int input_next(struct input *in)
+{
+    if (!in->length)
+        return -1;
+    u8 byte = in->bytes[in->first++];
+    if (in->first == in->length)
+        in->first = in->length = 0;
+    return byte;
+}
+
 /* Moves input into `encoded`, FRAME_MARK twice, while a whole escape fits and the window is open.
  */
 static void encode(struct input *in)

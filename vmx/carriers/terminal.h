@@ -13,6 +13,11 @@ void terminal_leave(void); /* safe at any time, also in a signal handler */
 
 /* --- input: bytes for the guest, in the escaped form of trace/wire.h ----------- */
 
+#define TERMINAL_KEYS                                                                \
+    "Ctrl-C or Ctrl-A x ends the recording, Ctrl-A c sends Ctrl-C to the guest, "    \
+    "Ctrl-A Ctrl-A sends Ctrl-A"
+#define TERMINAL_GONE "stdout is closed or full: the guest's console is no longer shown"
+
 enum { INPUT_ROOM = 4096 };
 
 enum input_action { INPUT_NOTHING, INPUT_QUIT };
@@ -32,6 +37,8 @@ struct input {
 enum input_action input_read(struct input *);
 /* Takes bytes as if they had been read: for tests. */
 enum input_action input_take(struct input *, const u8 *bytes, size_t length);
+/* The next byte that was read, or -1: for a guest in this process, which needs no escapes. */
+int input_next(struct input *);
 /* Puts a command before all input that is not on its way yet. */
 void input_command(struct input *, char letter);
 /* FRAME_TAKEN: the guest has got that many typed bytes, so that more may go (INPUT_WINDOW). */

@@ -6,8 +6,6 @@
 #include "vmx/hardware/instructions.h"
 #include "vmx/processor.h"
 
-enum { COUNT_PER_EXIT = 10000 }; /* by exits; so that a guest ns per count is near the truth */
-
 u64 count_overhead;
 /* By exits: ticks count nothing, each exit counts, and the timer is as late as can be. Masks
  * and not conditions, since all of this happens at every exit. */

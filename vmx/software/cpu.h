@@ -222,7 +222,7 @@ struct cpu {
     struct exit_info exit;
     struct memory *memory;
     struct vcpu *vcpu;
-    u64 tsc_ratio;
+    bool counts_exits; /* kind of count `exits`: nothing stops between exits */
     u64 cr2, dr[4], dr6;
     u64 star, lstar, cstar, fmask, kernel_gs;
     u64 mwait;

@@ -7,9 +7,6 @@
 #include <sys/mman.h>
 
 #include "core/mem.h"
-#include "replay/noise.h"
-#include "replay/recorder.h"
-#include "replay/replayer.h"
 #include "vmx/controls.h"
 #include "vmx/hypervisor.h"
 #include "vmx/processor.h"
@@ -18,10 +15,7 @@
 /* One of each: the processor below is one, too. Large, so not on the stack. */
 static struct {
     struct hypervisor hypervisor;
-    struct noise noise;
-    struct recorder recorder;
-    struct replayer replayer;
-    struct log log;
+    struct gates gates;
     u8 *tables_start, *tables, *tables_end; /* EPT tables and VMCS pages */
 } run;
 
@@ -89,6 +83,7 @@ static struct err build_vcpu(const struct host_run *request)
         .page_fault_match = mission->page_fault_match,
     };
     software_reset();
+    software_cpu.counts_exits = mission->flags & MISSION_COUNT_EXITS;
     vcpu_init(&run.hypervisor.vcpu, &run.hypervisor.machine, &setup);
     run.hypervisor.vcpu.timeout = mission->timeout_ns ? mission->timeout_ns : NEVER;
     return NO_ERR;
@@ -96,80 +91,44 @@ static struct err build_vcpu(const struct host_run *request)
 
 /* --- the gate ------------------------------------------------------------------------------ */
 
-static struct gate *recording_gate(const struct host_run *request)
+static struct err hand_on(void *context, const void *records, u32 length)
+{
+    const struct host_run *request = context;
+    hypervisor_count_records(&run.hypervisor, records, length);
+    return request->chunk(request->context, records, length);
+}
+
+static struct err keep_records(void)
+{
+    struct log *log = &run.gates.log;
+    log->buffer = zeroed(CHUNK_MAX);
+    if (!log->buffer)
+        return ERR(NO_SPACE, "the host has no memory for a block of records", 0, 0);
+    log->capacity = CHUNK_MAX;
+    return NO_ERR;
+}
+
+static struct err choose_gate(const struct host_run *request)
 {
     const struct mission *mission = request->mission;
-    struct world *world = request->world;
-    if (mission->flags & MISSION_NOISE) {
-        noise_init(&run.noise, world, mission->noise_seed);
-        world = &run.noise.world;
-    }
-    run.log = (struct log){.hand_on = request->chunk, .context = request->context};
-    if (mission->mode == MODE_RECORD) {
-        run.log.capacity = CHUNK_MAX;
-        run.log.buffer = zeroed(CHUNK_MAX);
-    }
-    recorder_init(&run.recorder, world, &run.log, (enum clock_policy)mission->clock);
-    return &run.recorder.gate;
-}
-
-struct area {
-    struct log_cursor cursor;
-    struct bytes bytes;
-    u64 offset;
-};
-
-/* Chunks of trace/wire.h, one after the other; the trace's reader has checked them. */
-static bool next_chunk(struct log_cursor *cursor, const u8 **block, u32 *length)
-{
-    struct area *area = cursor->context;
-    struct chunk_header header;
-    if (area->offset + sizeof(header) > area->bytes.length)
-        return false;
-    memcpy(&header, (const u8 *)area->bytes.at + area->offset, sizeof(header));
-    u64 end = area->offset + sizeof(header) + header.length;
-    if (header.magic != CHUNK_MAGIC || end > area->bytes.length)
-        return false;
-    *block = (const u8 *)area->bytes.at + area->offset + sizeof(header);
-    *length = header.length;
-    area->offset = align_up(end, SECTOR);
-    return true;
-}
-
-static struct log_cursor *open_area(struct area *area, struct bytes bytes)
-{
-    *area = (struct area){.cursor = {.next_block = next_chunk}, .bytes = bytes};
-    area->cursor.context = area;
-    return &area->cursor;
-}
-
-static struct gate *replaying_gate(const struct host_run *request)
-{
-    static struct area exits, values, events;
-    replayer_init(&run.replayer, request->world, open_area(&exits, request->exits),
-                  open_area(&values, request->inputs), open_area(&events, request->inputs));
-    return &run.replayer.gate;
+    struct hypervisor *h = &run.hypervisor;
+    run.gates.log = (struct log){.hand_on = hand_on, .context = (void *)request};
+    if (mission->mode == MODE_RECORD)
+        TRY(keep_records());
+    h->counts_latencies = mission->mode != MODE_RECORD;
+    h->machine.clock = (enum clock_policy)mission->clock;
+    h->machine.gate = mission->mode == MODE_REPLAY
+                          ? gates_replay(&run.gates, &request->source, request->world)
+                          : gates_record(&run.gates, mission, request->world);
+    return NO_ERR;
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
 
-static void show_progress(void *context, u64 exits, u64 guest_ns)
+static u32 show_progress(void *context, u64 exits, u64 guest_ns)
 {
     struct world *world = context;
-    world->ops->progress(world, exits, guest_ns);
-}
-
-static void add_verdict(struct report *report)
-{
-    const struct difference *d = &run.replayer.difference;
-    report->verdict = d->kind == DIVERGENCE_NONE ? VERDICT_SAME : VERDICT_DIVERGED;
-    report->divergence = d->kind;
-    report->expected = d->expected;
-    report->got = d->got;
-    report->expected_record = d->record;
-    report->states = run.replayer.states;
-    if (run.replayer.log_ended)
-        report->end_reason = END_LOG_ENDED;
+    return world->ops->progress(world, exits, guest_ns);
 }
 
 static void describe_end(struct report *report)
@@ -177,8 +136,8 @@ static void describe_end(struct report *report)
     if (software_stop_reason[0])
         snprintf(report->message, sizeof(report->message), "the software processor has no %s",
                  software_stop_reason);
-    else if (run.log.error.code)
-        snprintf(report->message, sizeof(report->message), "%s", run.log.error.what);
+    else if (run.gates.log.error.code)
+        snprintf(report->message, sizeof(report->message), "%s", run.gates.log.error.what);
 }
 
 static void give_back(u64 size)
@@ -189,8 +148,23 @@ static void give_back(u64 size)
     if (m->dirty)
         munmap(m->dirty, memory_overhead(size));
     munmap(run.tables_start, (u64)(run.tables_end - run.tables_start));
-    if (run.log.buffer)
-        munmap(run.log.buffer, CHUNK_MAX);
+    if (run.gates.log.buffer)
+        munmap(run.gates.log.buffer, CHUNK_MAX);
+}
+
+static struct err build(const struct host_run *request)
+{
+    const struct mission *mission = request->mission;
+    struct hypervisor *h = &run.hypervisor;
+    TRY(build_memory(mission->memory_size));
+    TRY(build_vcpu(request));
+    TRY(choose_gate(request));
+    machine_init(&h->machine, mission->epoch);
+    h->sabotage = mission->sabotage;
+    h->progress = show_progress;
+    h->may_give_up = mission->mode == MODE_REPLAY;
+    h->progress_context = request->world;
+    return NO_ERR;
 }
 
 struct err host_run(const struct host_run *request, struct report *report)
@@ -199,20 +173,14 @@ struct err host_run(const struct host_run *request, struct report *report)
     struct hypervisor *h = &run.hypervisor;
     memset(&run, 0, sizeof(run));
     memset(report, 0, sizeof(*report));
-    TRY(build_memory(mission->memory_size));
-    TRY(build_vcpu(request));
-    h->machine.clock = (enum clock_policy)mission->clock;
-    h->machine.gate =
-        mission->mode == MODE_REPLAY ? replaying_gate(request) : recording_gate(request);
-    machine_init(&h->machine, mission->epoch);
-    h->sabotage = mission->sabotage;
-    h->progress = show_progress;
-    h->progress_context = request->world;
-    hypervisor_run(h);
-    hypervisor_report(h, report);
-    if (mission->mode == MODE_REPLAY)
-        add_verdict(report);
-    describe_end(report);
+    struct err error = build(request);
+    if (!error.code) {
+        hypervisor_run(h);
+        hypervisor_report(h, report);
+        if (mission->mode == MODE_REPLAY && !h->gave_up)
+            gates_add_verdict(&run.gates, report);
+        describe_end(report);
+    }
     give_back(mission->memory_size);
-    return NO_ERR;
+    return error;
 }

@@ -7,13 +7,7 @@
 #define VMX_SOFTWARE_HOST_RUN_H
 
 #include "core/err.h"
-#include "replay/world.h"
-#include "trace/wire.h"
-
-struct bytes {
-    const void *at;
-    u64 length;
-};
+#include "replay/gates.h"
 
 struct host_run {
     const struct mission *mission; /* modules[] and flags about disks are not looked at */
@@ -22,8 +16,7 @@ struct host_run {
     /* Recording: takes each block of raw records. */
     struct err (*chunk)(void *context, const void *records, u32 length);
     void *context;
-    /* Replaying: the streams as trace_export_raw() writes them. */
-    struct bytes inputs, exits;
+    struct log_source source; /* replaying */
 };
 
 /* An error: the run could not begin. Otherwise the report tells how it ended. */

@@ -339,6 +339,8 @@ static NOINLINE void run_guest(void)
 /* --- entry and exit
  * ------------------------------------------------------------------------------------ */
 
+#define UNLIMITED (INT64_MAX / 2)
+
 static void load(struct cpu *c, struct vcpu *v)
 {
     memcpy(c->gpr, v->gpr, sizeof(v->gpr));
@@ -346,7 +348,7 @@ static void load(struct cpu *c, struct vcpu *v)
     V(GUEST_RIP) = v->rip;
     V(GUEST_RFLAGS) = v->rflags;
     set_rflags(c, v->rflags);
-    c->budget = (i64)(v->stop_at - v->count);
+    c->budget = c->counts_exits ? UNLIMITED : (i64)(v->stop_at - v->count);
     c->pending_debug = (u32)V(GUEST_PENDING_DEBUG);
     c->delivering.info = 0;
     c->faulted = c->entering = false;
@@ -381,7 +383,7 @@ static void store(struct cpu *c, struct vcpu *v)
     V(INSTRUCTION_LENGTH) = c->exit.length;
     V(ENTRY_EVENT) &= ~BIT(31);
     v->exit = c->exit;
-    v->count = v->stop_at - (u64)c->budget;
+    v->count = c->counts_exits ? v->count + COUNT_PER_EXIT : v->stop_at - (u64)c->budget;
 }
 
 void software_reset(void)
