@@ -1,5 +1,5 @@
 #!/bin/bash
-# Bad input, each with its clear message, on the real carrier: kernels, initial RAM disks, traces,
+# Bad input, each with its clear message: kernels, initial RAM disks, traces,
 # a machine without Bochs, a disk that fills up. (cli.sh tries more of the command line against a
 # stand-in; guests that go wild are among the test guests.)
 #
@@ -85,16 +85,27 @@ expect replay-after-that-repair 0 'replay: same' "$hindvisor" replay --quiet "$t
 # --- the machine --------------------------------------------------------------------------------------------
 mkdir "$work/bare"
 for tool in sh env rm mkdir; do ln -s "$(command -v $tool)" "$work/bare/"; done
-expect record-without-bochs 2 'apt-get install bochs' env "PATH=$work/bare" "$hindvisor" record --quiet --kernel "$guest"
-expect replay-without-bochs 2 'apt-get install bochs' env "PATH=$work/bare" "$hindvisor" replay --quiet "$trace"
-expect doctor-without-bochs 1 'apt-get install bochs' env "PATH=$work/bare" "$hindvisor" doctor
+bare=(env "PATH=$work/bare" "$hindvisor")
+expect record-without-bochs 2 'apt-get install bochs' "${bare[@]}" record --quiet --processor bochs --kernel "$guest"
+expect replay-without-bochs 2 'apt-get install bochs' "${bare[@]}" replay --quiet --processor bochs "$trace"
+expect replay-needs-no-bochs 0 'replay: same' "${bare[@]}" replay --quiet "$trace"
+expect doctor-without-bochs 0 'apt-get install bochs' "${bare[@]}" doctor
 
 expect file-size-limit 2 'File too large|size limit|ulimit' \
-    bash -c 'ulimit -f 1000; exec "$@"' - "$hindvisor" record --quiet --kernel "$guest" -o "$work/limited"
+    bash -c 'ulimit -f 1000; exec "$@"' - "$hindvisor" record --quiet --processor bochs --kernel "$guest" -o "$work/limited"
+# On the software processor the trace grows past the limit (100 KiB) in the middle of the run.
+long=$guests/long/many_blocks.elf
+expect file-size-limit-in-the-middle 2 'no room was left' \
+    bash -c 'ulimit -f 100; exec "$@"' - "$hindvisor" record --quiet --kernel "$long" -o "$work/cut"
+expect file-size-limit-keeps-what-was-recorded 0 'replay: same' "$hindvisor" replay --quiet "$work/cut"
 small=$work/small
 if mkdir "$small" && mount -t tmpfs -o size=1m tmpfs "$small" 2>/dev/null; then
     trap 'umount "$small" 2>/dev/null; rm -rf "$work"' EXIT
-    expect full-disk 2 'no room was left' "$hindvisor" record --quiet --kernel "$guests/long/many_blocks.elf" -o "$small/trace"
+    expect full-disk 2 'no room was left' "$hindvisor" record --quiet --processor bochs --kernel "$long" -o "$small/trace"
+    rm -rf "$small/trace"
+    mount -o remount,size=200k "$small"
+    expect full-disk-in-process 2 'no room was left' "$hindvisor" record --quiet --kernel "$long" -o "$small/trace"
+    expect full-disk-keeps-what-was-recorded 0 'replay: same' "$hindvisor" replay --quiet "$small/trace"
     umount "$small"
 else
     echo "skip full-disk (needs root to mount a small tmpfs)"

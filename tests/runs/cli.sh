@@ -19,7 +19,7 @@ echo rom >"$work/image/rom.bin"
 for tool in sh env rm mkdir; do ln -s "$(command -v $tool)" "$work/bare/"; done
 real_path=$PATH
 export PATH="$work/fake:$PATH" HINDVISOR_IMAGE="$work/image" XDG_DATA_HOME="$work/home" TMPDIR="$work/tmp"
-export NO_COLOR=1
+export NO_COLOR=1 HINDVISOR_PROCESSOR=bochs
 
 # The smallest kernel that loads: an ELF executable with one page of code.
 python3=$(command -v python3 || true)
@@ -90,6 +90,10 @@ expect record-bad-date 2 '2026-01-01T00:00:00Z' record --kernel "$kernel" --date
 expect record-bad-trap 2 'exceptions like' record --kernel "$kernel" --trap 6,99
 expect record-bad-page-fault 2 'MASK,MATCH' record --kernel "$kernel" --page-fault 4
 expect record-bad-processor 2 'bochs' record --kernel "$kernel" --processor abacus
+with=HINDVISOR_PROCESSOR=abacus
+expect record-bad-default-processor 2 'HINDVISOR_PROCESSOR=abacus.*software' record --kernel "$kernel"
+expect replay-bad-default-processor 2 'HINDVISOR_PROCESSOR=abacus.*software' replay x
+with=
 expect record-contradiction 2 'no meaning' record --kernel "$kernel" --no-record -o "$work/x"
 expect record-long-append 2 'at most 2047' record --kernel "$kernel" --append "$(head -c 3000 /dev/zero | tr '\0' a)"
 expect replay-unknown-option 2 'frob' replay --frob
@@ -230,8 +234,8 @@ fi
 
 # --- doctor ---------------------------------------------------------------------------------------------------------
 with=PATH=$work/bare
-expect doctor-finds-no-bochs 1 '' doctor
-printed doctor-says-what-to-do 'missing +bochs .*apt-get install bochs'
+expect doctor-finds-no-bochs 0 '' doctor
+printed doctor-says-what-to-do 'note +bochs .*apt-get install bochs'
 with=PATH=$real_path
 expect doctor-json 1 '' doctor --format json # the image here is none, so something is missing
 if [ -n "$python3" ]; then

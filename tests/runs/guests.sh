@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the test guests: records each, checks how it ended and what it printed, replays it
 # and expects the same. Under both clock policies, and with noise from several seeds.
-# One line a test; what a failing one printed follows it. A guest's expectations are in the
+# On both processors. One line a test; what a failing one printed follows it. A guest's expectations are in the
 # comment at its top:
 #   @ends: debug-exit CODE | power-off | reset | triple-fault | dead-halt | unemulated |
 #          guest-timeout               how the recording ends (debug-exit 0 if not given)
@@ -15,15 +15,16 @@ set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 hindvisor=${HINDVISOR:-$here/build/hindvisor}
 guests=$here/build/guests
-seeds=1 clocks="count host" jobs=2 keep="" rows=no names=()
+seeds=1 clocks="count host" processors="software bochs" jobs=2 keep="" rows=no names=()
 
 usage() {
-    echo "usage: tests/runs/guests.sh [--seeds N] [--clock count|host] [--jobs N] [--keep DIR] [--rows] [NAME...|refusals]"
+    echo "usage: tests/runs/guests.sh [--processor NAME] [--seeds N] [--clock count|host] [--jobs N] [--keep DIR] [--rows] [NAME...|refusals]"
     exit "$1"
 }
 while [ $# -gt 0 ]; do
     case $1 in
     --seeds) seeds=$2; shift ;;
+    --processor) processors=$2; shift ;;
     --clock) clocks=$2; shift ;;
     --jobs) jobs=$2; shift ;;
     --keep) keep=$2; shift ;;
@@ -79,18 +80,18 @@ check_replay() { # DIR STATUS: prints what is wrong
     cmp -s "$1/console" "$1/replayed" || echo "the replay's console differs"
 }
 
-run_one() { # NAME CLOCK NOISE OPTIONS
-    local name=$1 clock=$2 noise=$3 options=$4 label dir wrong status arguments=()
-    label="guest:$name:$clock:noise=$noise${options:+:$options}"
+run_one() { # NAME PROCESSOR CLOCK NOISE OPTIONS
+    local name=$1 processor=$2 clock=$3 noise=$4 options=$5 label dir wrong status arguments=()
+    label="guest:$name:$processor:$clock:noise=$noise${options:+:$options}"
     dir=$(mktemp -d "${keep:-/var/tmp}/guest-XXXXXX")
     [ "$noise" = none ] || arguments+=(--noise "$noise")
     # shellcheck disable=SC2086 # options are words
     printf '%b' "$(tags "$name" input)" | timeout -k 5 60 "$hindvisor" record \
-        --kernel "$guests/$name.elf" --clock "$clock" "${arguments[@]}" $options -o "$dir/trace" \
+        --kernel "$guests/$name.elf" --processor "$processor" --clock "$clock" "${arguments[@]}" $options -o "$dir/trace" \
         >"$dir/console" 2>"$dir/record.err"
     wrong=$(check_record "$name" "$dir")
     if [ -d "$dir/trace" ]; then
-        timeout -k 5 60 "$hindvisor" replay "$dir/trace" \
+        timeout -k 5 60 "$hindvisor" replay "$dir/trace" --processor "$processor" \
             >"$dir/replayed" 2>"$dir/replay.err" </dev/null
         status=$?
         wrong+=${wrong:+$'\n'}$(check_replay "$dir" $status)
@@ -145,13 +146,13 @@ exec $(command -v bochs) "\$@"
 EOF
     chmod +x "$tools/bochs"
     refused "refusal:row 1:$1 without $3" "$3" env "PATH=$tools:$PATH" \
-        "$hindvisor" record --kernel "$guests/power_off.elf"
+        "$hindvisor" record --processor bochs --kernel "$guests/power_off.elf"
     rm -rf "$tools"
 }
 
 sabotaged() { # KIND TEXT ROW [GUEST]: one rule broken on purpose at exit 5 (vmx/sabotage.h)
     refused "refusal:row $3:sabotage $1" "$2" env "HINDVISOR_SABOTAGE=$(($1 | 5 << 8))" \
-        "$hindvisor" record --kernel "$guests/${4:-power_off}.elf"
+        "$hindvisor" record --processor bochs --kernel "$guests/${4:-power_off}.elf"
 }
 
 all_refusals() {
@@ -169,14 +170,16 @@ all_refusals() {
 
 # --- all of them --------------------------------------------------------------------------
 
-list_tests() { # lines: NAME|CLOCK|NOISE|OPTIONS
-    local name clock noise options
+list_tests() { # lines: NAME|PROCESSOR|CLOCK|NOISE|OPTIONS
+    local name processor clock noise options
     for name in "${names[@]}"; do
         options=$(tags "$name" options)
         while IFS= read -r options; do
-            for clock in $clocks; do
-                for noise in none $(seq 1 "$seeds"); do
-                    echo "$name|$clock|$noise|$options"
+            for processor in $processors; do
+                for clock in $clocks; do
+                    for noise in none $(seq 1 "$seeds"); do
+                        echo "$name|$processor|$clock|$noise|$options"
+                    done
                 done
             done
         done <<<"$options"
@@ -211,7 +214,7 @@ trap 'rm -f "$results"' EXIT
 export -f run_one tags end_text check_record check_replay verdict
 export here hindvisor guests keep
 [ ${#names[@]} = 0 ] || list_tests | tr '\n' '\0' | xargs -0 -P "$jobs" -I@ bash -c \
-    'IFS="|" read -r name clock noise options <<<"$1"; output=$(run_one "$name" "$clock" "$noise" "$options"); printf "%s\n" "$output"' \
+    'IFS="|" read -r name processor clock noise options <<<"$1"; output=$(run_one "$name" "$processor" "$clock" "$noise" "$options"); printf "%s\n" "$output"' \
     bash @ | tee -a "$results"
 [ $refusals = no ] || all_refusals | tee -a "$results"
 
