@@ -86,7 +86,7 @@ $(BUILD)/image/%.o: %.S | packages
 -include docs/build.mk
 
 # --- using it ------------------------------------------------------------------
-demo: $(BUILD)/hindvisor image | packages ## record and replay the boot of Debian's cloud kernel
+demo: $(BUILD)/hindvisor | packages ## record and replay the boot of Debian's cloud kernel
 	@tools/demo $(BUILD)
 
 install: $(BUILD)/hindvisor image man ## copy the command, the image and the man pages below PREFIX (/usr/local)

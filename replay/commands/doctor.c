@@ -267,8 +267,7 @@ static struct finding check_terminal(void)
 
 static struct finding check_packages(void)
 {
-    static const char *const programs[][2] = {{"bochs", "bochs"},
-                                              {"cpio", "cpio"},
+    static const char *const programs[][2] = {{"cpio", "cpio"},
                                               {"dpkg-deb", "dpkg"},
                                               {"gcc", "gcc"},
                                               {"make", "make"}};
