@@ -62,6 +62,9 @@ struct gate_ops {
     void (*console_out)(struct gate *, u8 byte);
     /* A device timer was set to go off at guest time `deadline` (ns). An observation. */
     void (*timer_set)(struct gate *, u64 exit, u64 deadline);
+    /* Halted with nothing to do, guest time was skipped to `until` (ns); clock policy `count`.
+     * An observation. */
+    void (*idled)(struct gate *, u64 exit, u64 until);
     /* The four below return false when the replay has diverged: the run must stop here. */
     /* An exit has happened: no handler has run; address, value and tsc_entry are not
      * yet known. `entered`: host TSC of the VM entry that led here, which ends the exit before. */

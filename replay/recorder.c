@@ -128,6 +128,13 @@ static void record_timer(struct gate *gate, u64 exit, u64 deadline)
     record->deadline = deadline;
 }
 
+static void record_idle(struct gate *gate, u64 exit, u64 until)
+{
+    struct idle_record *record = log_append(from_gate(gate)->log, REC_IDLE);
+    record->exit = exit;
+    record->until = until;
+}
+
 static void log_stop(struct recorder *r, const struct position *at)
 {
     struct stop_record *record = log_append(r->log, REC_STOP);
@@ -250,6 +257,7 @@ static const struct gate_ops recorder_ops = {
     .wait = record_wait,
     .console_out = record_console_out,
     .timer_set = record_timer,
+    .idled = record_idle,
     .exit_begins = record_exit_begins,
     .exit_ends = record_exit_ends,
     .exit_passes = record_exit_passes,

@@ -116,6 +116,11 @@ static void replay_timer(struct gate *gate, u64 exit, u64 deadline)
     (void)gate, (void)exit, (void)deadline; /* follows from values that are compared */
 }
 
+static void replay_idle(struct gate *gate, u64 exit, u64 until)
+{
+    (void)gate, (void)exit, (void)until; /* follows from the timers; older traces do not tell */
+}
+
 /* A stop of the world's that is logged for this exit, or was missed before it. No exit
  * comes at a stop's count before the stop. */
 static bool check_stop(struct replayer *r, const struct position *at)
@@ -287,6 +292,7 @@ static const struct gate_ops replayer_ops = {
     .wait = replay_wait,
     .console_out = replay_console_out,
     .timer_set = replay_timer,
+    .idled = replay_idle,
     .exit_begins = replay_exit_begins,
     .exit_ends = replay_exit_ends,
     .injected = replay_injected,

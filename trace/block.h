@@ -19,7 +19,7 @@ enum {
 /* Little-endian, no padding. */
 struct block_header {
     u64 magic;
-    u16 version; /* TRACE_FORMAT_VERSION */
+    u16 version; /* BLOCK_VERSION */
     u16 size;    /* sizeof(struct block_header) */
     u8 stream;   /* enum stream */
     u8 flags;    /* BLOCK_PACKED */

@@ -104,6 +104,8 @@ u64 record_exit(const union record *record, u64 number)
         return record->injection.exit;
     case REC_TIMER:
         return record->timer.exit;
+    case REC_IDLE:
+        return record->idle.exit;
     case REC_CLOCK:
         return record->clock.exit;
     case REC_STOP:
@@ -124,7 +126,8 @@ static u32 rank(u32 kind)
 {
     static const u8 ranks[REC_KIND_LIMIT] = {
         [REC_STOP] = 0,    [REC_CLOCK] = 1,     [REC_TIMER] = 1, [REC_EXIT] = 2,
-        [REC_ARRIVAL] = 3, [REC_INJECTION] = 4, [REC_STATE] = 5, [REC_END] = 6,
+        [REC_ARRIVAL] = 3, [REC_IDLE] = 3,      [REC_INJECTION] = 4, [REC_STATE] = 5,
+        [REC_END] = 6,
     };
     return ranks[kind];
 }

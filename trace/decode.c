@@ -24,7 +24,7 @@ const char *block_header_check(const struct block_header *h)
         return "no block begins here (wrong magic)";
     if (h->header_hash != XXH64(h, offsetof(struct block_header, header_hash), 0))
         return "the block header's checksum is wrong";
-    if (h->version != TRACE_FORMAT_VERSION || h->size != sizeof(*h))
+    if (h->version != BLOCK_VERSION || h->size != sizeof(*h))
         return "the block is of another format version";
     if (h->stream >= STREAM_COUNT || h->records == 0 || h->records > BLOCK_RECORDS_MAX ||
         h->columns > BLOCK_COLUMNS_MAX || h->exits > BLOCK_RECORDS_MAX)

@@ -226,7 +226,7 @@ static bool put_payload(struct codec *codec, struct block_header *header)
 const u8 *codec_encode(struct codec *codec, struct block_header *header, size_t *length)
 {
     header->magic = BLOCK_MAGIC;
-    header->version = TRACE_FORMAT_VERSION;
+    header->version = BLOCK_VERSION;
     header->size = sizeof(*header);
     header->flags = header->reserved = 0;
     header->records = (u32)codec->count;

@@ -279,10 +279,10 @@ static struct failure parse_keys(struct manifest *manifest, char *copy, const ch
     char *at = copy, again[MANIFEST_MAX];
     if (!parse_line(manifest, &keys[0], &at))
         return fail(BAD_INPUT, "%.300s: this is not a hindvisor manifest", where);
-    if (manifest->version != TRACE_FORMAT_VERSION)
+    if (manifest->version < 1 || manifest->version > TRACE_FORMAT_VERSION)
         return fail(UNSUPPORTED,
-                    "%.300s: the trace has format version %u, this hindvisor reads version %d; use "
-                    "the hindvisor that recorded it",
+                    "%.300s: the trace has format version %u, this hindvisor reads up to %d; use "
+                    "one as new as that which recorded it",
                     where, manifest->version, TRACE_FORMAT_VERSION);
     for (size_t i = 1; i < ARRAY_SIZE(keys); i++) {
         if (!parse_line(manifest, &keys[i], &at))

@@ -11,7 +11,9 @@
 #include "trace/failure.h"
 #include "trace/schema.h"
 
-enum { TRACE_FORMAT_VERSION = 1 };
+/* Version 2 has `idle` records; nothing else is new in it. BLOCK_VERSION counts the layout of
+ * blocks and indexes. */
+enum { TRACE_FORMAT_VERSION = 2, BLOCK_VERSION = 1 };
 
 enum trace_finished {
     TRACE_UNFINISHED, /* being recorded, or killed */

@@ -52,6 +52,13 @@
     F(u64, exit, DEC, DELTA) \
     F(u64, deadline, DEC, AT_VALUE)
 
+/* The halted vCPU had nothing to do before guest time `until` (ns), and time was skipped to
+ * there: clock policy `count` only. What guest time is at any record follows from these,
+ * trace/guest_time.h. */
+#define IDLE_FIELDS(F)       \
+    F(u64, exit, DEC, DELTA) \
+    F(u64, until, DEC, AT_VALUE)
+
 /* The host's clock was read while exit `exit` was handled: guest ns. */
 #define CLOCK_FIELDS(F)      \
     F(u64, exit, DEC, DELTA) \
@@ -101,6 +108,7 @@
     R(1, exit, EXIT, OBSERVATION, EXIT_FIELDS)                \
     R(2, injection, INJECTION, OBSERVATION, INJECTION_FIELDS) \
     R(3, timer, TIMER, OBSERVATION, TIMER_FIELDS)             \
+    R(4, idle, IDLE, OBSERVATION, IDLE_FIELDS)                \
     R(16, clock, CLOCK, INPUT, CLOCK_FIELDS)                  \
     R(17, stop, STOP, INPUT, STOP_FIELDS)                     \
     R(18, arrival, ARRIVAL, INPUT, ARRIVAL_FIELDS)            \

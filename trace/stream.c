@@ -99,7 +99,7 @@ static void forget_from(struct stream_file *file, size_t count)
 
 u8 *index_make(const struct index_entry *entries, size_t count, u64 offset, size_t *length)
 {
-    struct index_header header = {INDEX_MAGIC, TRACE_FORMAT_VERSION, (u32)count};
+    struct index_header header = {INDEX_MAGIC, BLOCK_VERSION, (u32)count};
     size_t body = sizeof(header) + count * sizeof(*entries);
     struct index_trailer trailer = {.index_offset = offset, .magic = INDEX_MAGIC};
     *length = body + sizeof(trailer);
@@ -141,7 +141,7 @@ static struct failure take_index(struct stream_file *file, const u8 *bytes, size
 {
     struct index_header header;
     memcpy(&header, bytes, sizeof(header));
-    if (header.magic != INDEX_MAGIC || header.version != TRACE_FORMAT_VERSION ||
+    if (header.magic != INDEX_MAGIC || header.version != BLOCK_VERSION ||
         length != sizeof(header) + header.entries * sizeof(struct index_entry))
         return index_damaged(file, offset, "it is not laid out as an index");
     free(file->entries);

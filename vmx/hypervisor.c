@@ -317,6 +317,7 @@ static void rest(struct hypervisor *h, const struct position *at, bool wait)
     } else if (!wakes(h)) {
         u64 deadline = next_deadline(v);
         v->skipped += deadline - h->machine.now;
+        gate->ops->idled(gate, at->exit, deadline);
         machine_advance(&h->machine, deadline);
     }
     v->halted = !wakes(h);

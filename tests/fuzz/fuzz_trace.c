@@ -39,7 +39,7 @@ static void decode_block(const u8 *data, size_t size)
     u8 *payload = malloc(size - sizeof(header) + 1); /* exact, so that ASan sees every overrun */
     memcpy(payload, data + sizeof(header), size - sizeof(header));
     header.magic = BLOCK_MAGIC;
-    header.version = TRACE_FORMAT_VERSION;
+    header.version = BLOCK_VERSION;
     header.size = sizeof(header);
     header.stored = (u32)(size - sizeof(header));
     header.payload_hash = XXH64(payload, header.stored, 0);

@@ -21,6 +21,8 @@ struct fake_gate {
     /* What it was told: */
     u32 clock_reads, stops_asked, timers, exits_begun, exits_ended, injections, states, ends;
     u64 timer_exit, timer_deadline; /* of the last timer_set() */
+    u32 idles;
+    u64 idle_until; /* of the last idled() */
     u8 console[FAKE_CONSOLE];
     u32 console_length;
 };
@@ -76,6 +78,14 @@ static inline void fake_gate_timer_set(struct gate *gate, u64 exit, u64 deadline
     fake->timers++;
     fake->timer_exit = exit;
     fake->timer_deadline = deadline;
+}
+
+static inline void fake_gate_idled(struct gate *gate, u64 exit, u64 until)
+{
+    struct fake_gate *fake = (struct fake_gate *)gate;
+    (void)exit;
+    fake->idles++;
+    fake->idle_until = until;
 }
 
 static inline bool fake_gate_exit_begins(struct gate *gate, const struct exit_record *record,
@@ -135,6 +145,7 @@ static inline void fake_gate_init(struct fake_gate *fake)
         .wait = fake_gate_wait,
         .console_out = fake_gate_console_out,
         .timer_set = fake_gate_timer_set,
+        .idled = fake_gate_idled,
         .exit_begins = fake_gate_exit_begins,
         .exit_ends = fake_gate_exit_ends,
         .injected = fake_gate_injected,

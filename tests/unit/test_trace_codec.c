@@ -247,7 +247,7 @@ Test(trace_codec, hostile_lengths_are_refused)
 Test(trace_codec, impossible_headers_are_refused)
 {
     struct block_header header = {.magic = BLOCK_MAGIC,
-                                  .version = TRACE_FORMAT_VERSION,
+                                  .version = BLOCK_VERSION,
                                   .size = sizeof(header),
                                   .records = 1};
     struct block_header changed;
@@ -259,7 +259,7 @@ Test(trace_codec, impossible_headers_are_refused)
     seal(&header);
     cr_assert_null(block_header_check(&header));
     REFUSED(magic, 1)
-    REFUSED(version, TRACE_FORMAT_VERSION + 1)
+    REFUSED(version, BLOCK_VERSION + 1)
     REFUSED(size, 4)
     REFUSED(stream, STREAM_COUNT)
     REFUSED(records, 0)

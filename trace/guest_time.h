@@ -1,0 +1,41 @@
+/*
+ * Guest time of every record, from the trace alone (docs/TRACE_FORMAT.md,
+ * "Guest time"). Feed it the records in merged order; it never goes back,
+ * whatever a damaged trace says.
+ *
+ * Clock policy `count`: exact, but for traces of format version 1 between the
+ * end of a HLT and the next reading of the TSC. Policy `host`: exact where the
+ * clock was read, reckoned by the host's TSC between the readings.
+ */
+#ifndef TRACE_GUEST_TIME_H
+#define TRACE_GUEST_TIME_H
+
+#include "trace/manifest.h"
+
+struct guest_time {
+    u64 now;    /* guest ns of the record fed last */
+    bool exact; /* false: `now` is reckoned, or not later than the truth */
+    /* Private. */
+    bool host;       /* clock policy */
+    bool tells_idle; /* the recorder wrote idle records */
+    u64 skipped;     /* policy `count`: guest ns - guest count */
+    u64 count;       /* of the last exit */
+    u64 tsc_offset;  /* what the guest's TSC is ahead of guest time */
+    u64 tsc_hz;      /* of the host; 0: not known */
+    u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
+    u64 read_tsc;
+    u64 entered;     /* host TSC of the entry after the last exit */
+    bool was_read;   /* ... while the exit to come was handled */
+};
+
+void guest_time_init(struct guest_time *, const struct manifest *);
+/* The next record in merged order; returns its guest ns (`now`). A stop, clock or timer record
+ * comes before its exit and is given the time before it: trace/timeline.h looks ahead. */
+u64 guest_time_at(struct guest_time *, const union record *);
+/* The same for an exit record: the time when it happened. */
+u64 guest_time_at_exit(struct guest_time *, const struct exit_record *);
+
+/* `tsc` ticks in ns, rounded down; 0 if the frequency is not known. */
+u64 tsc_to_ns(u64 tsc, u64 tsc_hz);
+
+#endif
