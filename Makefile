@@ -20,12 +20,12 @@ endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
 COMMON   := -std=gnu11 -O2 -g -I. -msse4.2 -MMD -MP $(WARNINGS) -DHINDVISOR_VERSION='"$(VERSION)"'
-LIBS     := -lzstd -lcapstone -lxxhash -lcrypto -lutil
+LIBS     := -lzstd -lcapstone -lxxhash -lcrypto -lsqlite3 -lutil
 
 # Both worlds: the guest machine, VT-x above the processor seam, the gate's answers.
 SHARED := $(wildcard core/*.c core/*/*.c vmx/*.c replay/*.c)
 # The command only.
-HOSTED := $(wildcard trace/*.c trace/commands/*.c vmx/carriers/*.c vmx/software/*.c replay/commands/*.c analysis/*.c)
+HOSTED := $(wildcard trace/*.c trace/commands/*.c trace/export/*.c vmx/carriers/*.c vmx/software/*.c replay/commands/*.c analysis/*.c)
 # The image only.
 IMAGE_C := $(wildcard vmx/hardware/*.c vmx/image/*.c)
 IMAGE_S := $(wildcard vmx/hardware/*.S vmx/image/*.S)

@@ -17,6 +17,7 @@ static const struct {
     {"replay", cmd_replay, "run it again and compare every step"},
     {"info", cmd_info, "what a trace holds"},
     {"dump", cmd_dump, "a trace's records, as text or JSON"},
+    {"export", cmd_export, "a trace in the formats of other tools"},
     {"repair", cmd_repair, "make a trace whole whose recording was killed"},
     {"doctor", cmd_doctor, "check this machine for what Hindvisor needs"},
 };

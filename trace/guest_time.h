@@ -24,8 +24,8 @@ struct guest_time {
     u64 tsc_hz;      /* of the host; 0: not known */
     u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
     u64 read_tsc;
-    u64 entered;     /* host TSC of the entry after the last exit */
-    bool was_read;   /* ... while the exit to come was handled */
+    u64 entered;   /* host TSC of the entry after the last exit */
+    bool was_read; /* ... while the exit to come was handled */
 };
 
 void guest_time_init(struct guest_time *, const struct manifest *);

@@ -25,7 +25,8 @@
 /* A VM exit. `address`: GPA, MSR index or CPUID leaf, else 0. `value`: what the
  * guest wrote or was given. `tsc_exit`, `tsc_entry`: host TSC first thing at the
  * exit and last thing at the entry that follows. `check`: the low byte of the
- * running register hash (struct position). */
+ * running register hash (struct position). `flags`: enum exit_flags. */
+enum exit_flags { EXIT_FLAG_HALTED = 1 }; /* no entry came before it: a halted vCPU looks around */
 #define EXIT_FIELDS(F)                \
     F(u16, reason, REASON, PLACE)     \
     F(u8, check, HEX, PLAIN)          \

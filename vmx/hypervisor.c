@@ -9,7 +9,6 @@
 #include "vmx/processor.h"
 #include "vmx/sabotage.h"
 
-enum { EXIT_FLAG_HALTED = 1 }; /* exit_record.flags: no entry came before it: a halted vCPU looks around */
 enum { VTPR = 0x80 };          /* offset of the TPR in the virtual-APIC page, SDM 30.1.1 */
 
 /* The next guest time at which something happens by itself: a timer, or the run's end. */

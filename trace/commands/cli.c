@@ -187,3 +187,22 @@ bool cli_color(int descriptor)
     const char *no = getenv("NO_COLOR");
     return isatty(descriptor) && !(no && *no);
 }
+
+static bool progress_shown;
+
+void cli_progress(const struct cli_command *command, u64 done, u64 of)
+{
+    if (!of || !isatty(STDERR_FILENO))
+        return;
+    progress_shown = true;
+    fprintf(stderr, "\rhindvisor %s: %3u%%", command->name,
+            (unsigned)min_u64(100, (u64)((unsigned __int128)done * 100 / of)));
+    fflush(stderr);
+}
+
+void cli_progress_end(void)
+{
+    if (progress_shown)
+        fprintf(stderr, "\r%40s\r", "");
+    progress_shown = false;
+}

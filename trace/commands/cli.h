@@ -63,6 +63,10 @@ struct failure cli_new_trace(const char *output, const char *kernel, char path[C
 /* Points `latest` at the trace. */
 struct failure cli_point_latest(const char *path);
 
+/* A line on stderr that says how far the work is, if that is a terminal; and taking it away. */
+void cli_progress(const struct cli_command *, u64 done, u64 of);
+void cli_progress_end(void);
+
 /* Colour and progress only on a terminal and without NO_COLOR. */
 bool cli_color(int descriptor);
 

@@ -1,0 +1,113 @@
+/* `hindvisor export`: a trace in the formats of other tools; see trace/export/. */
+#include "trace/export/export.h"
+#include "trace/commands/cli.h"
+#include "trace/commands/commands.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_FROM = 256, OPTION_TO };
+
+static const struct cli_option options[] = {
+    {OPTION_TO, "to", "FORMAT",
+     "ctf       Common Trace Format 1.8: babeltrace2, Trace Compass (directory)\n"
+     "perfetto  protobuf: ui.perfetto.dev, trace_processor\n"
+     "sqlite    a database with indexes and views\n"
+     "csv       a file for each kind of record (directory)\n"
+     "folded    folded stacks for flame graphs: reason and place by handling time\n"
+     "ftrace    ftrace's text, with kvm_exit and kvm_entry events"},
+    {'o', "output", "PATH", "where it goes; without it, folded and ftrace go to stdout"},
+    {OPTION_FROM, "from", "EXIT", "begin at this exit number"},
+    {OPTION_TO, "to", "EXIT", "(a number) stop after this exit number"},
+    {0},
+};
+
+static const struct cli_command command = {
+    .name = "export",
+    .synopsis = "--to FORMAT -o PATH [TRACE] [--from EXIT] [--to EXIT]",
+    .summary = "Writes a trace in a format that other tools read. Time is guest time.\n"
+               "TRACE is a path or a name; without it, the newest trace.\n"
+               "PATH must not exist yet; it appears when the export is whole.\n"
+               "Exit status: 0 all was exported, 2 trouble (and nothing was left).",
+    .options = options,
+    .examples = "  hindvisor export --to ctf -o boot.ctf && babeltrace2 boot.ctf\n"
+                "  hindvisor export --to sqlite -o boot.db vmlinuz-6.1-3 &&\n"
+                "      sqlite3 boot.db 'SELECT * FROM exits_by_reason'\n"
+                "  hindvisor export --to folded | flamegraph.pl >boot.svg",
+};
+
+struct request {
+    const struct export_format *format;
+    const char *path;
+    u64 from, to;
+};
+
+static int parse_to(struct request *r, const char *text)
+{
+    if (isdigit((u8)*text) && cli_parse_u64(text, &r->to))
+        return 0;
+    for (u32 i = 0; export_formats[i]; i++) {
+        if (!strcmp(export_formats[i]->name, text)) {
+            r->format = export_formats[i];
+            return 0;
+        }
+    }
+    return cli_misuse(&command, "--to %s: neither a format nor an exit number", text);
+}
+
+static int parse_option(struct request *r, int code)
+{
+    switch (code) {
+    case OPTION_TO:
+        return parse_to(r, optarg);
+    case 'o':
+        r->path = strcmp(optarg, "-") ? optarg : NULL;
+        return 0;
+    default:
+        return cli_parse_u64(optarg, &r->from)
+                   ? 0
+                   : cli_misuse(&command, "'%s' is not an exit number", optarg);
+    }
+}
+
+static void show(void *context, u64 exit, u64 of)
+{
+    (void)context;
+    cli_progress(&command, exit, of);
+}
+
+static struct failure export_to(const struct request *r, const char *argument)
+{
+    char path[CLI_PATH];
+    struct export_job job = {.path = r->path, .from = r->from, .to = r->to, .progress = show};
+    ATTEMPT(cli_resolve_trace(argument, path));
+    ATTEMPT(trace_open(path, &job.trace));
+    struct failure failure = export_trace(r->format, &job);
+    cli_progress_end();
+    trace_close(job.trace);
+    return failure;
+}
+
+int cmd_export(int argc, char **argv)
+{
+    struct request r = {.to = NEVER};
+    int code;
+    while ((code = cli_next(&command, argc, argv)) >= 0) {
+        if (parse_option(&r, code))
+            return CLI_TROUBLE;
+    }
+    if (code != CLI_END)
+        return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
+    if (!r.format)
+        return cli_misuse(&command, "name a format with --to");
+    if (!r.path && r.format == &format_perfetto && isatty(STDOUT_FILENO))
+        return cli_misuse(&command, "%s is not for a terminal: name a file with -o",
+                          r.format->name);
+    if (argc - optind > 1)
+        return cli_misuse(&command, "name one trace, not %d", argc - optind);
+    struct failure failure = export_to(&r, optind < argc ? argv[optind] : NULL);
+    return failure.code ? cli_fail(&command, &failure) : CLI_SAME;
+}

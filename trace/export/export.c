@@ -1,0 +1,287 @@
+/* The driver; see export.h. */
+#include "trace/export/export.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct export_format *const export_formats[] = {
+    &format_ctf,    &format_perfetto, &format_sqlite, &format_csv,
+    &format_folded, &format_ftrace,   NULL,
+};
+
+/* --- for formats ---------------------------------------------------------------------------- */
+
+bool export_fail(struct export *x, struct failure failure)
+{
+    if (!x->failure.code)
+        x->failure = failure;
+    return false;
+}
+
+FILE *export_open(struct export *x, const char *name)
+{
+    char path[FILE_PATH];
+    file_path(path, x->place, name);
+    FILE *file = fopen(path, "wx");
+    if (!file)
+        export_fail(x, fail_errno("%.300s: cannot make it", path));
+    return file;
+}
+
+bool export_close(struct export *x, FILE *file, const char *name)
+{
+    bool written = !ferror(file);
+    if (!fclose(file) && written)
+        return true;
+    return export_fail(x, fail_errno("%.200s/%.80s: cannot write it", x->place, name));
+}
+
+const char *export_words(const struct export_field *field, u64 value, char buffer[NAME_MAX_LENGTH])
+{
+    return name_value(field->render, value, buffer);
+}
+
+const char *export_fixed_word(const struct export_field *field, u64 value)
+{
+    char buffer[NAME_MAX_LENGTH];
+    const char *word = name_value(field->render, value, buffer);
+    return word == buffer ? NULL : word;
+}
+
+/* --- items ------------------------------------------------------------------------------------ */
+
+struct walk {
+    struct export *x;
+    const struct export_format *format;
+    struct timeline timeline;
+    struct guest_event event; /* the next of the source */
+    bool have_event;
+    u64 ns;                /* of the item put last */
+    bool begun;            /* something was put */
+    union record previous; /* the last exit, whose VM entry is still to be told */
+    u64 previous_exit;
+    bool inside; /* there is such an exit */
+};
+
+static bool put(struct walk *w, const struct export_item *item)
+{
+    struct export *x = w->x;
+    w->ns = item->ns;
+    w->begun = true;
+    if (!w->format->put(x, item))
+        return false;
+    return !x->out || !ferror(x->out) ||
+           export_fail(x, fail_errno("%.300s: cannot write it", *x->place ? x->place : "stdout"));
+}
+
+/* Texts of a source end within their space, whatever it says. */
+static void end_texts(struct guest_event *event)
+{
+    const struct export_class *class = export_class(CLASS_GUEST + event->kind);
+    event->comm[sizeof(guest_text) - 1] = 0;
+    for (u32 i = 0; i < class->field_count; i++) {
+        if (!class->fields[i].width)
+            ((char *)event)[class->fields[i].offset + sizeof(guest_text) - 1] = 0;
+    }
+}
+
+static bool next_event(struct walk *w)
+{
+    struct event_source *source = w->x->job->events;
+    w->have_event = false;
+    if (!source)
+        return true;
+    struct failure failure = source->next(source->context, &w->event, &w->have_event);
+    if (!failure.code && w->have_event && w->event.kind >= GUEST_EVENT_KINDS)
+        failure = fail(INTERNAL, "a guest event has the unknown kind %u", w->event.kind);
+    if (failure.code)
+        return export_fail(w->x, failure);
+    if (w->have_event)
+        end_texts(&w->event);
+    return true;
+}
+
+/* Guest events before `ns`. Those before the first record are outside what was asked for. */
+static bool put_events(struct walk *w, u64 ns)
+{
+    while (w->have_event && w->event.ns < ns) {
+        struct export_item item = {
+            .what = ITEM_GUEST,
+            .ns = max_u64(w->event.ns, w->ns),
+            .exact = true,
+            .cpu = w->event.cpu,
+            .exit = w->previous_exit,
+            .event = &w->event,
+        };
+        if (w->begun && !put(w, &item))
+            return false;
+        if (!next_event(w))
+            return false;
+    }
+    return true;
+}
+
+/* The VM entry after the last exit, as soon as something of a later exit shows that it came: a
+ * halted vCPU that looks around was not inside the guest. */
+static bool put_entry(struct walk *w, const struct moment *moment)
+{
+    const union record *record = &moment->record;
+    if (!w->inside || moment->exit <= w->previous_exit)
+        return true;
+    w->inside = false;
+    if (record->kind == REC_EXIT && record->exit.flags & EXIT_FLAG_HALTED)
+        return true;
+    struct export_item entry = {
+        .what = ITEM_ENTRY,
+        .ns = w->ns,
+        .exact = moment->exact,
+        .exit = w->previous_exit,
+        .tsc = w->previous.exit.tsc_entry,
+        .record = &w->previous,
+    };
+    return put(w, &entry);
+}
+
+static bool put_moment(struct walk *w, const struct moment *moment)
+{
+    struct export_item item = {
+        .what = ITEM_RECORD,
+        .ns = moment->ns,
+        .exact = moment->exact,
+        .exit = moment->exit,
+        .record = &moment->record,
+    };
+    if (!put_entry(w, moment) || !put_events(w, moment->ns) || !put(w, &item))
+        return false;
+    if (moment->record.kind == REC_EXIT) {
+        w->previous = moment->record;
+        w->previous_exit = moment->exit;
+        w->inside = true;
+    }
+    return true;
+}
+
+static void show_progress(const struct walk *w, u64 exit)
+{
+    const struct export_job *job = w->x->job;
+    u64 last = trace_totals(job->trace, STREAM_OBSERVATION).exits;
+    if (job->progress && exit % 8192 == 0)
+        job->progress(job->progress_context, exit, min_u64(last, job->to));
+}
+
+static bool put_all(struct walk *w)
+{
+    const struct moment *moment;
+    enum trace_step step;
+    if (!next_event(w))
+        return false;
+    while ((step = timeline_next(&w->timeline, &moment)) == TRACE_RECORD) {
+        if (!put_moment(w, moment))
+            return false;
+        if (moment->record.kind == REC_EXIT)
+            show_progress(w, moment->exit);
+    }
+    if (step == TRACE_ERROR)
+        return export_fail(w->x, timeline_failure(&w->timeline));
+    return put_events(w, w->x->job->to == NEVER ? NEVER : w->ns);
+}
+
+static void run(struct export *x, const struct export_format *format)
+{
+    struct walk *w = calloc(1, sizeof(*w));
+    struct failure failure = fail(NO_SPACE, "no memory to read the trace");
+    if (w) {
+        w->x = x;
+        w->format = format;
+        failure = timeline_begin(&w->timeline, x->job->trace, x->job->from, x->job->to);
+    }
+    if (failure.code)
+        export_fail(x, failure);
+    else if (format->begin(x) && put_all(w))
+        format->end(x);
+    if (w)
+        timeline_end(&w->timeline);
+    free(w);
+}
+
+/* --- where it goes ------------------------------------------------------------------------------
+ */
+
+static struct failure make_place(struct export *x, const struct export_format *format)
+{
+    const char *path = x->job->path;
+    struct stat status;
+    x->out = format->shape == SHAPE_TEXT ? stdout : NULL;
+    if (!path)
+        return NO_FAILURE;
+    if (lstat(path, &status) == 0)
+        return fail(BAD_INPUT, "%.300s: it is there already; remove it, or name another", path);
+    if (snprintf(x->place, sizeof(x->place), "%s.%d.new", path, (int)getpid()) >= FILE_PATH)
+        return fail(BAD_INPUT, "the output's name is too long");
+    if (format->shape == SHAPE_DIRECTORY && mkdir(x->place, 0777) < 0)
+        return fail_errno("%.300s: cannot make the directory", x->place);
+    if (format->shape == SHAPE_TEXT && !(x->out = fopen(x->place, "wx")))
+        return fail_errno("%.300s: cannot make it", x->place);
+    return NO_FAILURE;
+}
+
+static void close_text(struct export *x)
+{
+    if (!x->out || (x->out == stdout ? !fflush(stdout) : !fclose(x->out)))
+        return;
+    if (errno != EPIPE || x->out != stdout)
+        export_fail(x, fail_errno("%.300s: cannot write it", *x->place ? x->place : "stdout"));
+}
+
+/* A directory of files, and no deeper. */
+static void directory_remove(const char *path)
+{
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        unlinkat(dirfd(directory), entry->d_name, 0); /* fails for . and .. */
+    if (directory)
+        closedir(directory);
+    rmdir(path);
+}
+
+static void remove_place(const struct export *x, const struct export_format *format)
+{
+    if (format->shape == SHAPE_DIRECTORY)
+        directory_remove(x->place);
+    else
+        unlink(x->place);
+}
+
+static void finish_place(struct export *x, const struct export_format *format)
+{
+    if (!*x->place)
+        return;
+    if (!x->failure.code && rename(x->place, x->job->path) < 0)
+        export_fail(x, fail_errno("%.300s: cannot give it its name", x->job->path));
+    if (x->failure.code)
+        remove_place(x, format);
+}
+
+struct failure export_trace(const struct export_format *format, const struct export_job *job)
+{
+    struct export x = {.job = job, .manifest = trace_manifest(job->trace)};
+    if (!job->path && format->shape != SHAPE_TEXT)
+        return fail(BAD_INPUT, "%s is no text for stdout: name where it goes with -o",
+                    format->name);
+    ATTEMPT(make_place(&x, format));
+    x.state = calloc(1, format->state_size + 1);
+    if (x.state)
+        run(&x, format);
+    else
+        export_fail(&x, fail(NO_SPACE, "no memory to export"));
+    if (x.state && format->drop)
+        format->drop(&x);
+    free(x.state);
+    close_text(&x);
+    finish_place(&x, format);
+    return x.failure;
+}

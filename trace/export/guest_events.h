@@ -1,0 +1,82 @@
+/*
+ * Events of the guest's own kernel (task switches, wake-ups, interrupt
+ * handlers) that somebody found in the guest, and the seam by which they come
+ * into exports: a source that gives them in order of time. Names and fields are
+ * those of the kernel's tracepoints, because tools look for them.
+ *
+ * GUEST_EVENTS(E): E(name, NAME, proto, FIELDS)
+ *   proto    field number in Perfetto's FtraceEvent (ftrace_event.proto)
+ * FIELDS(F): F(type, name, proto)
+ *   type     i32, i64, or guest_text: up to 15 characters, the rest zeros
+ *   proto    field number in that event's message
+ */
+#ifndef TRACE_EXPORT_GUEST_EVENTS_H
+#define TRACE_EXPORT_GUEST_EVENTS_H
+
+#include "trace/failure.h"
+
+typedef char guest_text[16]; /* TASK_COMM_LEN */
+
+#define SCHED_SWITCH_FIELDS(F)  \
+    F(guest_text, prev_comm, 1) \
+    F(i32, prev_pid, 2)         \
+    F(i32, prev_prio, 3)        \
+    F(i64, prev_state, 4)       \
+    F(guest_text, next_comm, 5) \
+    F(i32, next_pid, 6)         \
+    F(i32, next_prio, 7)
+
+#define SCHED_WAKEUP_FIELDS(F) \
+    F(guest_text, comm, 1)     \
+    F(i32, pid, 2)             \
+    F(i32, prio, 3)            \
+    F(i32, target_cpu, 5)
+
+#define IRQ_ENTRY_FIELDS(F) \
+    F(i32, irq, 1)          \
+    F(guest_text, name, 2)
+
+#define IRQ_EXIT_FIELDS(F) \
+    F(i32, irq, 1)         \
+    F(i32, ret, 2)
+
+#define GUEST_EVENTS(E)                                    \
+    E(sched_switch, SCHED_SWITCH, 4, SCHED_SWITCH_FIELDS)  \
+    E(sched_wakeup, SCHED_WAKEUP, 17, SCHED_WAKEUP_FIELDS) \
+    E(sched_waking, SCHED_WAKING, 20, SCHED_WAKEUP_FIELDS) \
+    E(irq_handler_entry, IRQ_ENTRY, 36, IRQ_ENTRY_FIELDS)  \
+    E(irq_handler_exit, IRQ_EXIT, 37, IRQ_EXIT_FIELDS)
+
+#define E(name, NAME, proto, FIELDS) GUEST_##NAME,
+enum guest_event_kind { GUEST_EVENTS(E) GUEST_EVENT_KINDS };
+#undef E
+
+#define F(type, name, proto) type name;
+#define E(name, NAME, proto, FIELDS) \
+    struct guest_##name {            \
+        FIELDS(F)                    \
+    };
+GUEST_EVENTS(E)
+#undef E
+#undef F
+
+struct guest_event {
+    u64 ns; /* guest time */
+    u16 cpu;
+    u16 kind;        /* enum guest_event_kind */
+    i32 pid;         /* of the task that ran; 0: idle */
+    guest_text comm; /* its name */
+    union {
+#define E(name, NAME, proto, FIELDS) struct guest_##name name;
+        GUEST_EVENTS(E)
+#undef E
+    };
+};
+
+struct event_source {
+    void *context;
+    /* The next event in order of time. OK and *more false: there is none. */
+    struct failure (*next)(void *context, struct guest_event *, bool *more);
+};
+
+#endif
