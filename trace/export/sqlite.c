@@ -68,16 +68,23 @@ static bool has_table(const struct export *x, u32 id)
            (id < CLASS_GUEST || x->job->events);
 }
 
-/* An exit's number is its key. Tables are in the plural: `end` is a word of SQL. */
+/* Records are in the plural, since `end` is a word of SQL; guest events have the kernel's name. */
+static const char *plural(const struct export_class *class)
+{
+    return class->id < CLASS_GUEST ? "s" : "";
+}
+
+/* An exit's number is its key. */
 static bool make_table(struct export *x, const struct export_class *class)
 {
     struct database *d = x->state;
     struct sql table = {0}, insert = {0};
     bool is_exit = class->id == REC_EXIT;
-    add(&table, "CREATE TABLE %ss(%s, guest_ns INTEGER NOT NULL, exact INTEGER NOT NULL",
-        class->name,
+    add(&table, "CREATE TABLE %s%s(%s, guest_ns INTEGER NOT NULL, exact INTEGER NOT NULL",
+        class->name, plural(class),
         is_exit ? "exit INTEGER PRIMARY KEY" : "id INTEGER PRIMARY KEY, exit INTEGER NOT NULL");
-    add(&insert, "INSERT INTO %ss VALUES(%s?,?,?", class->name, is_exit ? "" : "NULL,");
+    add(&insert, "INSERT INTO %s%s VALUES(%s?,?,?", class->name, plural(class),
+        is_exit ? "" : "NULL,");
     for (u32 i = 0; i < class->field_count; i++) {
         const struct export_field *field = &class->fields[i];
         if (!field->name)
@@ -164,10 +171,11 @@ static bool make_indexes(struct export *x)
         struct sql sql = {0};
         if (!has_table(x, id))
             continue;
-        const char *name = export_class(id)->name;
-        add(&sql, "CREATE INDEX %ss_by_time ON %ss(guest_ns)", name, name);
+        char name[NAME_MAX_LENGTH];
+        snprintf(name, sizeof(name), "%s%s", export_class(id)->name, plural(export_class(id)));
+        add(&sql, "CREATE INDEX %s_by_time ON %s(guest_ns)", name, name);
         if (id != REC_EXIT)
-            add(&sql, ";CREATE INDEX %ss_by_exit ON %ss(exit)", name, name);
+            add(&sql, ";CREATE INDEX %s_by_exit ON %s(exit)", name, name);
         if (!execute(x, sql.text))
             return false;
     }

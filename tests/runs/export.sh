@@ -1,0 +1,103 @@
+#!/bin/bash
+# Exports of a recorded guest, read back by the formats' own tools: babeltrace2, sqlite3, protoc and a
+# decoder of ours must see as many events as `hindvisor dump` prints, and the same values. The exit
+# status on damaged traces, too.
+#
+# usage: tests/runs/export.sh [BUILD]
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+trace=$work/trace
+must_record pc_timers "$trace"
+export_to() { timeout -k 5 120 "$hindvisor" export --to "$1" -o "$work/$1" "$trace" >"$work/out" 2>&1; }
+same() { # NAME EXPECTED GOT
+    [ "$2" = "$3" ] && [ -n "$2" ] || { printf 'expected:\n%s\ngot:\n%s\n' "$2" "$3" | cut -c1-200 | head -40 >"$work/differs"; result "$1" 1 "$work/differs"; return; }
+    result "$1" 0
+}
+
+"$hindvisor" dump --format json "$trace" >"$work/dump.json"
+kinds=$(sed -E 's/^\{"kind":"([a-z]+)".*/\1/' "$work/dump.json" | LC_ALL=C sort | uniq -c | awk '{ print $2, $1 }')
+count_of() { awk -v kind="$1" '$1 == kind { n = $2 } END { print n + 0 }' <<<"$kinds"; }
+exits=$(count_of exit)
+# An entry after each exit but the last, and but where a halted vCPU only looked around.
+entries=$((exits - 1 - $(grep -c '"kind":"exit".*"flags":1[,}]' "$work/dump.json")))
+# The exits' numbers, one exit a line: reason, count, rip, qualification, value, both TSCs
+numbers() { sed -nE 's/.*"kind":"exit".*"reason":([0-9]+),.*"count":([0-9]+),"rip":([0-9]+),"qualification":([0-9]+),.*"value":([0-9]+),"tsc_exit":([0-9]+),"tsc_entry":([0-9]+).*/\1 \2 \3 \4 \5 \6 \7/p' "$work/dump.json"; }
+
+# --- CTF ---------------------------------------------------------------------------------------------
+export_to ctf; result ctf $? "$work/out"
+babeltrace2 --no-delta --clock-seconds "$work/ctf" >"$work/ctf.txt" 2>"$work/err"
+result babeltrace2-reads-it $? "$work/err"
+[ ! -s "$work/err" ]; result babeltrace2-has-no-complaint $? "$work/err"
+# Back from its event names to the kinds.
+names=$(sed -E 's/^\[[^]]*\] ([a-z0-9_]+): .*/\1/; s/kvm_x86_inj_.*/hindvisor_injection/; s/kvm_x86_exit/hindvisor_exit/; s/hindvisor_//' "$work/ctf.txt" |
+    LC_ALL=C sort | uniq -c | awk '{ print $2, $1 }')
+same babeltrace2-counts-each-kind "$(printf '%s\nkvm_x86_entry %s' "$kinds" $entries | LC_ALL=C sort)" "$names"
+ctf_numbers() {
+    sed -nE 's/.*kvm_x86_exit: .*container = ([0-9]+) \),.* count = ([0-9]+), guest_rip = (0x[0-9A-F]+), info1 = (0x[0-9A-F]+), .* value = (0x[0-9A-F]+), tsc_exit = ([0-9]+), tsc_entry = ([0-9]+),.*/\1 \2 \3 \4 \5 \6 \7/p' "$work/ctf.txt" |
+        while read -r a b c d e f g; do printf '%d %d %u %u %u %d %d\n' "$a" "$b" "$c" "$d" "$e" "$f" "$g"; done
+}
+same babeltrace2-sees-the-values "$(numbers | sed -n '1,300p')" "$(ctf_numbers | sed -n '1,300p')"
+
+# --- SQLite ------------------------------------------------------------------------------------------
+export_to sqlite; result sqlite $? "$work/out"
+same sqlite3-finds-it-whole ok "$(sqlite3 "$work/sqlite" 'PRAGMA integrity_check' 2>&1)"
+counted=$(for kind in exit injection timer idle clock stop arrival state end; do
+    echo "$kind $(sqlite3 "$work/sqlite" "SELECT count(*) FROM ${kind}s")"
+done | awk '$2' | LC_ALL=C sort)
+same sqlite3-counts-each-kind "$kinds" "$counted"
+sql="SELECT reason || ' ' || count || ' ' || printf('%u', rip) || ' ' || printf('%u', qualification) || ' ' || printf('%u', value) || ' ' || tsc_exit || ' ' || tsc_entry FROM exits ORDER BY exit"
+# SQLite's printf has no unsigned format of 64 bits: hexadecimal, then.
+sql=${sql//%u/0x%llx}
+same sqlite3-sees-the-values "$(numbers)" "$(sqlite3 "$work/sqlite" "$sql" | while read -r a b c d e f g; do printf '%d %d %u %u %u %d %d\n' "$a" "$b" "$c" "$d" "$e" "$f" "$g"; done)"
+same sqlite3-view-adds-up "$exits" "$(sqlite3 "$work/sqlite" 'SELECT sum(samples) FROM exits_by_reason')"
+# Guest time is what the guest was told by RDTSC.
+same guest-time-is-the-guests 0 "$(sqlite3 "$work/sqlite" "SELECT count(*) FROM exits WHERE reason IN (16, 51) AND value <> guest_ns")"
+same guest-time-ends-at-the-manifests "$(sed -n 's/^guest-ns: //p' "$trace/manifest")" \
+    "$(sqlite3 "$work/sqlite" 'SELECT guest_ns FROM ends')"
+
+# --- Perfetto ----------------------------------------------------------------------------------------
+export_to perfetto; result perfetto $? "$work/out"
+protoc --decode_raw <"$work/perfetto" >"$work/perfetto.txt" 2>"$work/err"
+result protoc-decodes-it $? "$work/err"
+read -r _ _ _ _ _ _ _ slices _ ended _ instants _ counters _ <<<"$("$build/tests/perfetto_counts" <"$work/perfetto")"
+same perfetto-slices "$((entries + 1)) $((entries + 1))" "$slices $ended"
+same perfetto-instants $(($(wc -l <"$work/dump.json") - slices)) "$instants"
+same perfetto-counters "$exits" "$counters"
+
+# --- text --------------------------------------------------------------------------------------------
+export_to csv; result csv $? "$work/out"
+same csv-counts-each-kind "$kinds" "$(for file in "$work"/csv/*.csv; do echo "$(basename "$file" .csv) $(($(wc -l <"$file") - 1))"; done | awk '$2' | LC_ALL=C sort)"
+export_to ftrace; result ftrace $? "$work/out"
+same ftrace-counts "$exits $entries" "$(grep -c ': kvm_exit: ' "$work/ftrace") $(grep -c ': kvm_entry: ' "$work/ftrace")"
+export_to folded; result folded $? "$work/out"
+same folded-weighs-all "$(numbers | awk '{ sum += $7 > $6 ? $7 - $6 : 0 } END { print sum }')" "$(awk '{ sum += $NF } END { print sum }' "$work/folded")"
+same stdout-is-the-same-as-a-file "$(cksum <"$work/folded")" "$("$hindvisor" export --to folded "$trace" | cksum)"
+same from-and-to 10 "$("$hindvisor" export --to ftrace --from 10 --to 19 "$trace" | grep -c kvm_exit)"
+
+# --- trouble -----------------------------------------------------------------------------------------
+expect no-format 2 'name a format' "$hindvisor" export "$trace"
+expect unknown-format 2 'neither a format' "$hindvisor" export --to otf "$trace"
+expect directory-needs-a-name 2 '-o' "$hindvisor" export --to ctf "$trace"
+expect existing-path 2 'already' "$hindvisor" export --to ctf -o "$work/ctf" "$trace"
+expect no-such-place 2 'No such file' "$hindvisor" export --to csv -o "$work/none/csv" "$trace"
+expect full-disk 2 'No space' bash -c "'$hindvisor' export --to ftrace '$trace' >/dev/full"
+for format in ctf perfetto sqlite csv folded ftrace; do
+    (ulimit -f 4; "$hindvisor" export --to $format -o "$work/small" "$trace") >"$work/out" 2>&1
+    status=$?
+    # Folded stacks of so few places may fit.
+    { [ $status = 2 ] && [ ! -e "$work/small" ] && grep -q 'hindvisor export: ' "$work/out"; } || [ $format = folded ]
+    result "file-size-limit-$format" $? "$work/out"
+    rm -rf "$work/small"
+done
+cp -r "$trace" "$work/damaged"
+size=$(stat -c %s "$work/damaged/observations")
+printf '\xff\xff\xff' | dd of="$work/damaged/observations" bs=1 seek=$((size / 3)) conv=notrunc 2>/dev/null
+for format in ctf perfetto sqlite csv folded ftrace; do
+    expect "damaged-$format" 2 'hindvisor export: .*observations' "$hindvisor" export --to $format -o "$work/new" "$work/damaged"
+    [ -z "$(find "$work" -maxdepth 1 -name 'new*')" ]; result "damaged-$format-leaves-nothing" $?
+done
+head -c $((size / 2)) "$trace/observations" >"$work/damaged/observations"
+expect truncated 2 'repair' "$hindvisor" export --to csv -o "$work/new" "$work/damaged"
+
+exit $failed
