@@ -25,7 +25,7 @@ LIBS     := -lzstd -lcapstone -lxxhash -lcrypto -lsqlite3 -lutil
 # Both worlds: the guest machine, VT-x above the processor seam, the gate's answers.
 SHARED := $(wildcard core/*.c core/*/*.c vmx/*.c replay/*.c)
 # The command only.
-HOSTED := $(wildcard trace/*.c trace/commands/*.c trace/export/*.c vmx/carriers/*.c vmx/software/*.c replay/commands/*.c analysis/*.c)
+HOSTED := $(shell find trace analysis vmx/carriers vmx/software replay/commands -name '*.c' -not -path 'trace/lttng/*')
 # The image only.
 IMAGE_C := $(wildcard vmx/hardware/*.c vmx/image/*.c)
 IMAGE_S := $(wildcard vmx/hardware/*.S vmx/image/*.S)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/commands/commands.h"
 #include "replay/commands/commands.h"
 #include "trace/commands/cli.h"
 #include "trace/commands/commands.h"
@@ -18,6 +19,7 @@ static const struct {
     {"info", cmd_info, "what a trace holds"},
     {"dump", cmd_dump, "a trace's records, as text or JSON"},
     {"export", cmd_export, "a trace in the formats of other tools"},
+    {"analyze", cmd_analyze, "statistics of a run: exits and how long they took"},
     {"repair", cmd_repair, "make a trace whole whose recording was killed"},
     {"doctor", cmd_doctor, "check this machine for what Hindvisor needs"},
 };

@@ -35,6 +35,11 @@ static inline u64 align_up(u64 value, u64 alignment) /* alignment: a power of tw
     return (value + alignment - 1) & ~(alignment - 1);
 }
 
+static inline u32 max_u32(u32 a, u32 b)
+{
+    return a > b ? a : b;
+}
+
 static inline u64 min_u64(u64 a, u64 b)
 {
     return a < b ? a : b;

@@ -80,4 +80,12 @@ const char *block_header_check(const struct block_header *);
 const char *codec_decode(struct codec *, const struct block_header *header, const u8 *payload,
                          const union record **records, size_t *count);
 
+/* Which columns are worth decoding: bit f of fields[kind] is field f of the schema. */
+struct column_wishes {
+    u32 fields[REC_KIND_LIMIT];
+};
+/* Decodes the wished columns, and those that these are predicted from, into the codec's rows. */
+const char *codec_decode_columns(struct codec *, const struct block_header *header,
+                                 const u8 *payload, const struct column_wishes *);
+
 #endif

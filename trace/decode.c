@@ -152,21 +152,85 @@ static void give_latency(struct rows *rows, const struct kind_layout *layout)
         rows->field[entry][i] += rows->field[exit][i];
 }
 
+/* Codings come in the order of their numbers and predict from those before them. A PLAIN column
+ * predicts nothing. tsc_entry is its LATENCY and the TSC after it. */
+static bool is_needed(const struct field_layout *field, int index, u32 wished, u32 last_coding)
+{
+    return field->coding == CODING_PLAIN ? wished >> index & 1 : field->coding <= last_coding;
+}
+
+/* The last coding that the wish for these fields needs decoded; PLAIN: none. */
+static u32 last_needed(const struct kind_layout *layout, u32 wished)
+{
+    u32 last = CODING_PLAIN;
+    for (u32 f = 0; f < layout->field_count; f++) {
+        u32 coding = layout->fields[f].coding;
+        if (wished >> f & 1)
+            last = max_u32(last, coding == CODING_LATENCY ? CODING_TSC : coding);
+    }
+    return last;
+}
+
 static const char *read_kind(struct codec *codec, const struct directory *directory, u32 kind,
-                             u64 first_exit)
+                             u32 wished, u32 last_coding)
 {
     const struct kind_layout *layout = kind_layout(kind);
-    if (!layout || !codec->rows[kind].count)
-        return NULL;
-    rows_begin(codec, kind, first_exit);
     int index;
     for (u32 k = 0; (index = column_in_order(layout, k)) >= 0; k++) {
+        if (!is_needed(&layout->fields[index], index, wished, last_coding))
+            continue;
         const char *wrong = read_column(codec, directory, kind, index);
         if (wrong)
             return wrong;
     }
-    give_latency(&codec->rows[kind], layout);
+    if (last_coding >= CODING_TSC)
+        give_latency(&codec->rows[kind], layout);
     return NULL;
+}
+
+/* A column has 64 bits a row; a field keeps as many as its type. */
+static void narrow(struct rows *rows, const struct kind_layout *layout, u32 wished)
+{
+    for (u32 f = 0; f < layout->field_count; f++) {
+        u32 width = layout->fields[f].width;
+        if (width == 8 || layout->fields[f].coding == CODING_PLAIN || !(wished >> f & 1))
+            continue;
+        for (size_t i = 0; i < rows->count; i++)
+            rows->field[f][i] &= BIT(8 * width) - 1;
+    }
+}
+
+/* Records that are predicted from their exit (AT_*) need its columns up to VALUE. */
+static bool leans_on_exits(const struct codec *codec, const struct column_wishes *wishes)
+{
+    for (u32 kind = REC_EXIT + 1; kind < REC_KIND_LIMIT; kind++) {
+        const struct kind_layout *layout = kind_layout(kind);
+        if (layout && codec->rows[kind].count &&
+            last_needed(layout, wishes->fields[kind]) >= CODING_AT_RIP)
+            return true;
+    }
+    return false;
+}
+
+static const char *read_kinds(struct codec *codec, const struct directory *directory,
+                              const struct column_wishes *wishes, u64 first_exit)
+{
+    const char *wrong = NULL;
+    for (u32 kind = 1; !wrong && kind < REC_KIND_LIMIT; kind++) {
+        const struct kind_layout *layout = kind_layout(kind);
+        if (!codec->rows[kind].count)
+            continue;
+        u32 last = last_needed(layout, wishes->fields[kind]);
+        if (kind == REC_EXIT && leans_on_exits(codec, wishes))
+            last = max_u32(last, CODING_VALUE);
+        rows_begin(codec, kind, first_exit);
+        wrong = read_kind(codec, directory, kind, wishes->fields[kind], last);
+    }
+    for (u32 kind = 1; !wrong && kind < REC_KIND_LIMIT; kind++) {
+        if (codec->rows[kind].count)
+            narrow(&codec->rows[kind], kind_layout(kind), wishes->fields[kind]);
+    }
+    return wrong;
 }
 
 /* --- rows ------------------------------------------------------------------------ */
@@ -282,8 +346,8 @@ static const u8 *unpack(struct codec *codec, const struct block_header *header, 
     return got == header->unpacked ? codec->unpacked.data : NULL;
 }
 
-const char *codec_decode(struct codec *codec, const struct block_header *header, const u8 *payload,
-                         const union record **records, size_t *count)
+const char *codec_decode_columns(struct codec *codec, const struct block_header *header,
+                                 const u8 *payload, const struct column_wishes *wishes)
 {
     struct directory directory;
     if (XXH64(payload, header->stored, 0) != header->payload_hash)
@@ -294,7 +358,14 @@ const char *codec_decode(struct codec *codec, const struct block_header *header,
     const char *wrong = read_directory(&directory, payload, header->unpacked, header->columns);
     if (!wrong)
         wrong = read_sequence(codec, &directory, header);
-    for (u32 kind = 1; !wrong && kind < REC_KIND_LIMIT; kind++)
-        wrong = read_kind(codec, &directory, kind, header->first_exit);
+    return wrong ? wrong : read_kinds(codec, &directory, wishes, header->first_exit);
+}
+
+const char *codec_decode(struct codec *codec, const struct block_header *header, const u8 *payload,
+                         const union record **records, size_t *count)
+{
+    struct column_wishes all;
+    memset(&all, 0xff, sizeof(all));
+    const char *wrong = codec_decode_columns(codec, header, payload, &all);
     return wrong ? wrong : fill_records(codec, records, count);
 }

@@ -212,19 +212,36 @@ static struct failure read_payload(struct stream_file *file, size_t block, u64 o
     return NO_FAILURE;
 }
 
+/* Header and payload (file->payload) of a block that the list of blocks names. */
+static struct failure load_block(struct stream_file *file, size_t block,
+                                 struct block_header *header)
+{
+    const struct index_entry *entry = &file->entries[block];
+    ATTEMPT(read_header(file, block, entry->offset, header));
+    if (header->header_hash != entry->header_hash ||
+        header->stored != entry->size - sizeof(*header) ||
+        header->first_exit != entry->first_exit || header->exits != entry->exits ||
+        header->chunk != entry->chunk || header->records != entry->records)
+        return damaged(file, block, entry->offset, "it is not the block that the index names");
+    return read_payload(file, block, entry->offset, header->stored);
+}
+
 struct failure stream_read(struct stream_file *file, struct codec *codec, size_t block,
                            const union record **records, size_t *count)
 {
-    const struct index_entry *entry = &file->entries[block];
     struct block_header header;
-    ATTEMPT(read_header(file, block, entry->offset, &header));
-    if (header.header_hash != entry->header_hash || header.stored != entry->size - sizeof(header) ||
-        header.first_exit != entry->first_exit || header.chunk != entry->chunk ||
-        header.records != entry->records)
-        return damaged(file, block, entry->offset, "it is not the block that the index names");
-    ATTEMPT(read_payload(file, block, entry->offset, header.stored));
+    ATTEMPT(load_block(file, block, &header));
     const char *wrong = codec_decode(codec, &header, file->payload, records, count);
-    return wrong ? damaged(file, block, entry->offset, wrong) : NO_FAILURE;
+    return wrong ? damaged(file, block, file->entries[block].offset, wrong) : NO_FAILURE;
+}
+
+struct failure stream_read_columns(struct stream_file *file, struct codec *codec, size_t block,
+                                   const struct column_wishes *wishes)
+{
+    struct block_header header;
+    ATTEMPT(load_block(file, block, &header));
+    const char *wrong = codec_decode_columns(codec, &header, file->payload, wishes);
+    return wrong ? damaged(file, block, file->entries[block].offset, wrong) : NO_FAILURE;
 }
 
 /* --- walking ------------------------------------------------------------------------ */

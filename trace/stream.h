@@ -59,6 +59,9 @@ struct failure stream_scan(struct stream_file *, struct codec *, bool deep);
 /* Reads and decodes one block. */
 struct failure stream_read(struct stream_file *, struct codec *, size_t block,
                            const union record **records, size_t *count);
+/* The same to columns: codec->rows. */
+struct failure stream_read_columns(struct stream_file *, struct codec *, size_t block,
+                                   const struct column_wishes *);
 bool stream_note(struct stream_file *, const struct block_header *, u64 offset);
 
 /* Creates DIRECTORY/<stream's name>SUFFIX for appending, and appends the index. */

@@ -1,0 +1,10 @@
+/*
+ * The commands that analyse traces. Each takes argv[0] = its own name and returns
+ * an exit status (enum cli_status).
+ */
+#ifndef ANALYSIS_COMMANDS_COMMANDS_H
+#define ANALYSIS_COMMANDS_COMMANDS_H
+
+int cmd_analyze(int argc, char **argv);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Rows by key: a hash table that grows up to TALLY_MAX rows and then says so, since
+ * the keys of a hostile trace (its RIPs, say) may be as many as its records. Which
+ * keys are there does not depend on the order in which they came.
+ */
+#ifndef ANALYSIS_TALLY_H
+#define ANALYSIS_TALLY_H
+
+#include "core/types.h"
+
+enum { TALLY_MAX = 1 << 16 };
+
+/* The first member of every row. */
+struct tally_key {
+    u64 a, b;
+};
+
+struct tally {
+    size_t row_size;
+    u8 *rows;
+    u32 count, capacity;
+    u32 *slots; /* 1 + row, 0: free; a power of two of them */
+    u32 slot_count;
+    bool full; /* a key was turned away: too many, or no memory */
+};
+
+#define TALLY(row_type) ((struct tally){.row_size = sizeof(row_type)})
+
+/* The row of the key, made (zeros after the key) if it is new; NULL: the tally is full. Valid
+ * until the next call. */
+void *tally_row(struct tally *, u64 a, u64 b);
+/* The row if there is one. */
+void *tally_find(const struct tally *, u64 a, u64 b);
+static inline void *tally_at(const struct tally *t, u32 i)
+{
+    return t->rows + (size_t)i * t->row_size;
+}
+void tally_free(struct tally *);
+
+/* Rows in an order: pointers to all of them, malloc'ed; NULL: no memory. */
+void **tally_sorted(const struct tally *, int (*compare)(const void *left, const void *right));
+/* By key a, then b; for the last word in comparisons. Arguments are rows. */
+int tally_by_key(const void *left, const void *right);
+
+#endif

@@ -1,0 +1,9 @@
+/* What each view's file has to offer; views.c puts them into one table. */
+#ifndef ANALYSIS_VIEWS_H
+#define ANALYSIS_VIEWS_H
+
+#include "analysis/view.h"
+
+extern const struct view exits_stats, exits_top; /* exits.c */
+
+#endif
