@@ -20,6 +20,7 @@ static const struct {
     {"dump", cmd_dump, "a trace's records, as text or JSON"},
     {"export", cmd_export, "a trace in the formats of other tools"},
     {"analyze", cmd_analyze, "statistics of a run: exits and how long they took"},
+    {"merge", cmd_merge, "partial statistics into one"},
     {"repair", cmd_repair, "make a trace whole whose recording was killed"},
     {"doctor", cmd_doctor, "check this machine for what Hindvisor needs"},
 };

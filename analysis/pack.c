@@ -6,7 +6,7 @@
 
 enum { WIDE_BYTES = 19 }; /* of LEB128 for 128 bits */
 
-static void put(struct pack *pack, const void *bytes, size_t length)
+void pack_bytes(struct pack *pack, const void *bytes, size_t length)
 {
     if (pack->length + length > pack->capacity) {
         size_t capacity = (pack->length + length) * 2 + 256;
@@ -30,7 +30,7 @@ void pack_wide(struct pack *pack, u128 value)
         bytes[length++] = (u8)(value & 0x7f) | (value > 0x7f ? 0x80 : 0);
         value >>= 7;
     } while (value);
-    put(pack, bytes, length);
+    pack_bytes(pack, bytes, length);
 }
 
 void pack_number(struct pack *pack, u64 value)
@@ -42,7 +42,7 @@ void pack_text(struct pack *pack, const char *text)
 {
     size_t length = strlen(text);
     pack_number(pack, length);
-    put(pack, text, length);
+    pack_bytes(pack, text, length);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */

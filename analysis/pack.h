@@ -19,6 +19,7 @@ struct pack {
 void pack_number(struct pack *, u64);
 void pack_wide(struct pack *, u128);
 void pack_text(struct pack *, const char *);
+void pack_bytes(struct pack *, const void *, size_t length);
 
 struct unpack {
     const u8 *data;

@@ -261,6 +261,7 @@ static struct failure run(struct pass *pass, struct trace *trace, struct output 
     w.timeline.clock = result->subject.clock;
     ATTEMPT(position_resolve(trace, pass->from, pass->to, &result->range));
     choose_chunks(&w);
+    result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */
     struct failure failure = prepare(&w);
     if (!failure.code && out)
         pass_tell_head(pass, result, out);

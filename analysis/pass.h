@@ -22,6 +22,8 @@ struct result {
     struct subject subject;
     u32 traces;              /* merged from so many */
     struct exit_range range; /* asked for */
+    u64 range_exits;
+    bool gaps;               /* merged from parts that do not follow each other */
     u64 first_chunk, chunks; /* seen, as block numbers, and those that the whole range takes */
     u64 range_first_chunk, range_chunks;
     bool tsc_written; /* the guest set its TSC in what was seen (timeline.h) */

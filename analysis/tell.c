@@ -30,17 +30,11 @@ static void tell_subject(const struct result *result, struct output *out)
     output_object_end(out);
 }
 
-static u64 exits_in(const struct exit_range *range)
-{
-    return range->first > range->last ? 0 : range->last - range->first + 1;
-}
-
 static void tell_range(const struct result *result, struct output *out)
 {
-    const struct exit_range *range = &result->range;
     output_object(out, "range");
-    output_fact_number(out, "first_exit", exits_in(range) ? range->first : 0);
-    output_fact_number(out, "exits", exits_in(range));
+    output_fact_number(out, "first_exit", result->range_exits ? result->range.first : 0);
+    output_fact_number(out, "exits", result->range_exits);
     output_fact_number(out, "blocks", result->range_chunks);
     output_object_end(out);
 }
@@ -59,12 +53,11 @@ static void tell_query(const struct pass *pass, struct output *out)
 static void head_line(const struct pass *pass, const struct result *result, struct output *out)
 {
     char line[160];
-    const struct exit_range *range = &result->range;
     output_fact(out, "trace", result->subject.name);
-    snprintf(line, sizeof(line), "%s %s%s%s, exits %" PRIu64 " to %" PRIu64 " of %" PRIu64,
+    snprintf(line, sizeof(line), "%s %s%s%s, %" PRIu64 " of %" PRIu64 " exits from %" PRIu64,
              pass->view->name, pass->view->show, pass->view->keys ? " by " : "",
-             pass->view->keys ? pass->view->keys[pass->query.by] : "", range->first, range->last,
-             result->subject.exits);
+             pass->view->keys ? pass->view->keys[pass->query.by] : "", result->range_exits,
+             result->subject.exits, result->range_exits ? result->range.first : 0);
     output_fact(out, "view", line);
 }
 

@@ -96,7 +96,8 @@ struct view {
     void (*tell)(const void *state, const struct query *, struct output *);
 
     /* NULL in views without a mergeable state. `next` is of the same query; `follows`: its stretch
-     * begins where this one ends. false: no memory. */
+     * begins where this one ends; else what is open at this end stays open. The state then ends
+     * where `next` does. false: too many keys, or no memory. */
     bool (*merge)(void *state, const void *next, bool follows);
     void (*save)(const void *state, struct pack *);
     void (*load)(void *state, struct unpack *); /* into a new state */

@@ -1,6 +1,7 @@
 /* `hindvisor analyze`: the command line around one pass over a trace. */
 #include "analysis/commands/commands.h"
-#include "analysis/pass.h"
+#include "analysis/commands/print.h"
+#include "analysis/partial.h"
 #include "trace/commands/cli.h"
 
 #include <getopt.h>
@@ -8,8 +9,6 @@
 #include <string.h>
 
 enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD };
-
-static const char *const formats[] = {"table", "json", "csv", NULL}; /* enum output_format */
 
 static const struct cli_option options[] = {
     {'s', "show", "WHAT", "stats (default), top, log or freq; see Views"},
@@ -20,6 +19,7 @@ static const struct cli_option options[] = {
     {OPTION_TO, "to", "POSITION", "end with this one"},
     {OPTION_CPU, "cpu", "N", "only this vCPU"},
     {OPTION_SHARD, "shard", "I/N", "only part I (from 1) of N about equal parts"},
+    {'p', "partial", "FILE", "write a partial result for `hindvisor merge` instead"},
     {0},
 };
 
@@ -41,7 +41,7 @@ static const struct cli_command command = {
 
 struct ask {
     struct pass pass;
-    const char *show, *by;
+    const char *show, *by, *partial;
     int format;
 };
 
@@ -84,10 +84,13 @@ static int parse_option(struct ask *ask, int code)
         ask->by = optarg;
         return 0;
     case 'f':
-        ask->format = cli_parse_choice(optarg, formats);
+        ask->format = cli_parse_choice(optarg, format_names);
         return ask->format < 0 ? bad("unknown format") : 0;
     case 'n':
         return cli_parse_u64(optarg, &ask->pass.query.rows) ? 0 : bad("not a number of rows:");
+    case 'p':
+        ask->partial = optarg;
+        return 0;
     case OPTION_CPU:
         return parse_cpu();
     case OPTION_SHARD:
@@ -106,6 +109,10 @@ static int find_view(struct ask *ask, const char *name)
         return cli_misuse(&command, "there is no view '%s'", name);
     if (!view)
         return cli_misuse(&command, "the view %s has no '%s'", name, ask->show);
+    if (ask->partial && !view->save)
+        return cli_misuse(&command,
+                          "%s %s has no partial result; print its shards one after the other", name,
+                          view->show);
     int by = !ask->by ? 0 : view->keys ? cli_parse_choice(ask->by, view->keys) : -1;
     if (by < 0)
         return cli_misuse(&command, "%s %s cannot go by '%s'", name, view->show, ask->by);
@@ -117,38 +124,40 @@ static int find_view(struct ask *ask, const char *name)
 /* --- running
  * ----------------------------------------------------------------------------------------- */
 
-static struct failure print(struct ask *ask, const char *path, struct result *result)
+/* A view that prints as it goes. */
+static struct failure stream(struct ask *ask, const char *path, struct result *result)
 {
-    bool streams = ask->pass.view->streams;
-    struct failure failure = NO_FAILURE;
-    if (!streams)
-        ATTEMPT(pass_run(&ask->pass, path, NULL, result));
     struct output *out = output_new(stdout, (enum output_format)ask->format);
     if (!out)
         return fail(NO_SPACE, "no memory for the output");
-    if (streams)
-        failure = pass_run(&ask->pass, path, out, result);
+    struct failure failure = pass_run(&ask->pass, path, out, result);
     if (!failure.code)
         pass_tell(&ask->pass, result, out);
     struct failure end = output_end(out);
     return failure.code ? failure : end;
 }
 
+static struct failure run(struct ask *ask, const char *argument, struct result *result)
+{
+    char path[CLI_PATH];
+    ATTEMPT(cli_resolve_trace(argument, path));
+    if (ask->pass.view->streams)
+        return stream(ask, path, result);
+    ATTEMPT(pass_run(&ask->pass, path, NULL, result));
+    return ask->partial ? partial_write(ask->partial, &ask->pass, result)
+                        : print_result(&ask->pass, result, ask->format);
+}
+
 static int analyze(struct ask *ask, const char *argument)
 {
     static struct result result;
-    char path[CLI_PATH];
-    struct failure failure = cli_resolve_trace(argument, path);
-    if (!failure.code)
-        failure = print(ask, path, &result);
+    struct failure failure = run(ask, argument, &result);
     if (result.state)
         ask->pass.view->end(result.state);
     if (failure.code)
         return cli_fail(&command, &failure);
-    if (result.damaged)
-        fprintf(stderr, "hindvisor analyze: %llu block(s) could not be read; the first: %s\n",
-                (unsigned long long)result.damaged, result.damage);
-    return result.damaged ? CLI_DIFFERENT : CLI_SAME;
+    /* What other shards have is not missing. */
+    return result.damaged || ask->pass.shards == 1 ? print_missing(&command, &result) : CLI_SAME;
 }
 
 static int print_views(void)

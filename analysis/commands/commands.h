@@ -6,5 +6,6 @@
 #define ANALYSIS_COMMANDS_COMMANDS_H
 
 int cmd_analyze(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 
 #endif
