@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { EXIT_KEYS_MAX = 1 << 16 }; /* a row takes some KiB */
+
 struct exit_row {
     struct tally_key key;
     struct histogram latency; /* ticks */
@@ -53,7 +55,7 @@ static void *exits_begin(const struct query *query)
         return NULL;
     s->by = query->by;
     s->clock = query->subject->clock;
-    s->rows = TALLY(struct exit_row);
+    s->rows = TALLY(struct exit_row, EXIT_KEYS_MAX);
     return s;
 }
 
@@ -112,7 +114,7 @@ static struct failure too_many(void)
     return fail(NO_SPACE,
                 "there are more than %d different keys, or no memory for them; look at a smaller "
                 "range (--from, --to), or by reason",
-                TALLY_MAX);
+                EXIT_KEYS_MAX);
 }
 
 /* Where the slice begins in counts and times; false: not known. */
@@ -457,6 +459,32 @@ static void top_tell(const void *state, const struct query *query, struct output
     tell_totals(state, out);
 }
 
+static void histogram_tell(const void *state, const struct query *query, struct output *out)
+{
+    static const struct column columns[] = {
+        {"key", "VM-EXIT", CELL_TEXT},
+        {"low", "From", CELL_TICKS},
+        {"high", "To", CELL_TICKS},
+        {"samples", "Samples", CELL_COUNT},
+    };
+    const struct exits_state *s = state;
+    void **rows = tally_sorted(&s->rows, by_samples);
+    char text[EXIT_KEY_TEXT];
+    struct bucket bucket;
+    output_table(out, "exits", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+    for (u32 i = 0; rows && i < min_u64(s->rows.count, query->rows); i++) {
+        const struct exit_row *row = rows[i];
+        exit_key_text(s->by, row->key.a, row->key.b, text);
+        for (u32 cursor = 0; histogram_next(&row->latency, &cursor, &bucket);) {
+            output_text(out, text);
+            output_number(out, bucket.low);
+            output_number(out, bucket.high);
+            output_number(out, bucket.count);
+        }
+    }
+    free(rows);
+}
+
 #define EXITS_VIEW(show_, summary_, tell_)                                           \
     {                                                                                \
         .name = "exits", .show = show_, .summary = summary_, .keys = exit_key_names, \
@@ -469,3 +497,5 @@ const struct view exits_stats =
     EXITS_VIEW("stats", "VM exits as `perf kvm stat` counts them, with percentiles", stats_tell);
 const struct view exits_top =
     EXITS_VIEW("top", "the keys that handling took the most time for", top_tell);
+const struct view exits_histogram =
+    EXITS_VIEW("histogram", "how long handling took, in buckets", histogram_tell);

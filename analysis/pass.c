@@ -252,6 +252,12 @@ static struct failure prepare(struct walk *w)
     return NO_FAILURE;
 }
 
+static void tell_start(const struct pass *pass, const struct result *result, struct output *out)
+{
+    pass_tell_head(pass, result, out);
+    pass->view->head(&pass->query, out);
+}
+
 static struct failure run(struct pass *pass, struct trace *trace, struct output *out,
                           struct result *result)
 {
@@ -264,7 +270,7 @@ static struct failure run(struct pass *pass, struct trace *trace, struct output 
     result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */
     struct failure failure = prepare(&w);
     if (!failure.code && out)
-        pass_tell_head(pass, result, out);
+        tell_start(pass, result, out);
     if (!failure.code)
         failure = walk_chunks(&w);
     if (failure.code && result->state) {

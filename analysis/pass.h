@@ -32,7 +32,7 @@ struct result {
     void *state;      /* the view's; the caller ends it */
 };
 
-/* `struct output`: for views that print as they go (view->streams), else NULL. On failure there is
+/* `struct output`: for views that print as they go (view->head), else NULL. On failure there is
  * no state. The pass's query keeps a pointer into the result. */
 struct failure pass_run(struct pass *, const char *path, struct output *, struct result *);
 

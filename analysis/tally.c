@@ -51,7 +51,7 @@ static bool rehash(struct tally *t, u32 slot_count)
 /* Room for one more row; the slots stay at most half full. */
 static bool grow(struct tally *t)
 {
-    if (t->count >= TALLY_MAX)
+    if (t->count >= t->limit)
         return false;
     if (t->count == t->capacity) {
         u32 capacity = t->capacity ? t->capacity * 2 : 16;
@@ -87,7 +87,7 @@ void tally_free(struct tally *t)
 {
     free(t->rows);
     free(t->slots);
-    *t = (struct tally){.row_size = t->row_size};
+    *t = (struct tally){.row_size = t->row_size, .limit = t->limit};
 }
 
 /* --- sorted ---------------------------------------------------------------------------------- */

@@ -1,14 +1,12 @@
 /*
- * Rows by key: a hash table that grows up to TALLY_MAX rows and then says so, since
- * the keys of a hostile trace (its RIPs, say) may be as many as its records. Which
- * keys are there does not depend on the order in which they came.
+ * Rows by key: a hash table that grows up to a limit and then says so, since the
+ * keys of a hostile trace (its RIPs, say) may be as many as its records. Whether the
+ * limit is passed does not depend on the order in which keys come.
  */
 #ifndef ANALYSIS_TALLY_H
 #define ANALYSIS_TALLY_H
 
 #include "core/types.h"
-
-enum { TALLY_MAX = 1 << 16 };
 
 /* The first member of every row. */
 struct tally_key {
@@ -17,6 +15,7 @@ struct tally_key {
 
 struct tally {
     size_t row_size;
+    u32 limit; /* rows at most */
     u8 *rows;
     u32 count, capacity;
     u32 *slots; /* 1 + row, 0: free; a power of two of them */
@@ -24,7 +23,7 @@ struct tally {
     bool full; /* a key was turned away: too many, or no memory */
 };
 
-#define TALLY(row_type) ((struct tally){.row_size = sizeof(row_type)})
+#define TALLY(row_type, limit_) ((struct tally){.row_size = sizeof(row_type), .limit = limit_})
 
 /* The row of the key, made (zeros after the key) if it is new; NULL: the tally is full. Valid
  * until the next call. */

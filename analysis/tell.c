@@ -95,8 +95,9 @@ static void tell_missing(const struct result *result, struct output *out)
 
 void pass_tell(const struct pass *pass, const struct result *result, struct output *out)
 {
-    if (!pass->view->streams)
+    if (!pass->view->head) {
         pass_tell_head(pass, result, out);
-    pass->view->tell(result->state, &pass->query, out);
+        pass->view->tell(result->state, &pass->query, out);
+    }
     tell_missing(result, out);
 }

@@ -85,15 +85,16 @@ struct view {
     const char *summary;     /* a line for --help */
     const char *const *keys; /* what --by takes, NULL-terminated; NULL: no choice */
     bool times;              /* wants slice->times */
-    bool streams;            /* prints its rows as it takes slices; tell() has nothing to add */
     void (*wish)(const struct query *, struct column_wishes *);
 
     /* A state; NULL: no memory. */
     void *(*begin)(const struct query *);
     void (*end)(void *state);
-    /* The output is NULL unless the view streams. */
     struct failure (*take)(void *state, const struct slice *, struct output *);
+    /* Either the state is told at the end, and take() has no output (NULL); or head() begins a
+     * table (OUTPUT_STREAM) and take() prints its rows as they come: a log. */
     void (*tell)(const void *state, const struct query *, struct output *);
+    void (*head)(const struct query *, struct output *);
 
     /* NULL in views without a mergeable state. `next` is of the same query; `follows`: its stretch
      * begins where this one ends; else what is open at this end stays open. The state then ends

@@ -4,9 +4,7 @@
 #include <string.h>
 
 const struct view *const views[] = {
-    &exits_stats,
-    &exits_top,
-    NULL,
+    &exits_stats, &exits_top, &exits_histogram, &exits_freq, &exits_log, NULL,
 };
 
 const struct view *view_find(const char *name, const char *show)

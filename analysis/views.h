@@ -4,6 +4,8 @@
 
 #include "analysis/view.h"
 
-extern const struct view exits_stats, exits_top; /* exits.c */
+extern const struct view exits_stats, exits_top, exits_histogram; /* exits.c */
+extern const struct view exits_freq;                              /* exits_freq.c */
+extern const struct view exits_log;                               /* exits_log.c */
 
 #endif

@@ -8,16 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD };
+enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD, OPTION_INTERVAL };
 
 static const struct cli_option options[] = {
-    {'s', "show", "WHAT", "stats (default), top, log or freq; see Views"},
+    {'s', "show", "WHAT", "what to show of the view (stats); see Views"},
     {'b', "by", "KEY", "exits: reason (default), port, msr, gpa, rip or qualification"},
     {'f', "format", "FORMAT", "table (default), json or csv"},
     {'n', "rows", "N", "at most N rows; the others add up in one more"},
     {OPTION_FROM, "from", "POSITION", "begin at this exit number, count:N or guest time (1.25s)"},
     {OPTION_TO, "to", "POSITION", "end with this one"},
     {OPTION_CPU, "cpu", "N", "only this vCPU"},
+    {OPTION_INTERVAL, "interval", "TIME", "of freq, in guest time (1ms)"},
     {OPTION_SHARD, "shard", "I/N", "only part I (from 1) of N about equal parts"},
     {'p', "partial", "FILE", "write a partial result for `hindvisor merge` instead"},
     {0},
@@ -93,6 +94,10 @@ static int parse_option(struct ask *ask, int code)
         return 0;
     case OPTION_CPU:
         return parse_cpu();
+    case OPTION_INTERVAL:
+        return cli_parse_time(optarg, &ask->pass.query.interval) && ask->pass.query.interval
+                   ? 0
+                   : bad("not a length of time:");
     case OPTION_SHARD:
         return parse_shard(optarg, &ask->pass) ? 0 : bad("not a shard (such as 2/8):");
     default:
@@ -141,7 +146,7 @@ static struct failure run(struct ask *ask, const char *argument, struct result *
 {
     char path[CLI_PATH];
     ATTEMPT(cli_resolve_trace(argument, path));
-    if (ask->pass.view->streams)
+    if (ask->pass.view->head)
         return stream(ask, path, result);
     ATTEMPT(pass_run(&ask->pass, path, NULL, result));
     return ask->partial ? partial_write(ask->partial, &ask->pass, result)

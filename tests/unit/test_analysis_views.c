@@ -1,0 +1,454 @@
+/* Views over small traces: columns, sums, ranges, shards, damage, partial files. */
+#include "trace_sample.h"
+
+#include "analysis/partial.h"
+#include "analysis/pass.h"
+#include "analysis/timeline.h"
+#include "core/machine.h"
+#include "trace/batch.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <xxhash.h>
+
+enum { CHUNKS = 6, EXITS = 300, CLOCKS = 20 };
+
+static void setup(void)
+{
+    scratch_make();
+}
+
+static void teardown(void)
+{
+    scratch_remove();
+}
+
+TestSuite(analysis_views, .init = setup, .fini = teardown);
+
+static const char *make_trace(const char *name, u32 clock)
+{
+    struct sample s = {0};
+    struct trace_writer *writer;
+    static char paths[2][256]; /* scratch_path() forgets */
+    static u32 next;
+    char *path = strcpy(paths[next % 2], scratch_path(name));
+    struct manifest manifest = {.memory_size = 1 << 20, .clock = clock, .epoch = next++};
+    scratch_file("kernel", "kernel", 6);
+    cr_assert_eq(
+        trace_create(path, &manifest, scratch_path("kernel"), NULL, TRACE_SYNC_NEVER, &writer).code,
+        OK);
+    for (u32 i = 0; i < CHUNKS; i++) {
+        sample_chunk(&s, EXITS, CLOCKS);
+        if (i == CHUNKS - 1)
+            sample_end(&s);
+        cr_assert_eq(trace_append_chunk(writer, s.raw, s.used).code, OK);
+    }
+    cr_assert_eq(trace_finish(writer).code, OK);
+    free(s.raw);
+    return path;
+}
+
+/* --- columns -------------------------------------------------------------------------------------
+ */
+
+/* Row `row` of the kind's wished columns against the fields of the record. */
+static bool same_row(u32 kind, const u64 *const *columns, u32 wished, size_t row,
+                     const union record *record)
+{
+    const struct kind_layout *layout = kind_layout(kind);
+    bool same = true;
+    for (u32 f = 0; f < layout->field_count; f++) {
+        bool has = wished >> f & 1;
+        same = same && (columns[f] != NULL) == has &&
+               (!has || columns[f][row] == field_get(&layout->fields[f], record));
+    }
+    return same;
+}
+
+/* A kind's columns in a batch: rows, then a pointer for each field. */
+static const u64 *const *columns_of(const struct trace_batch *batch, u32 kind, size_t *rows)
+{
+    switch (kind) {
+#define R(number, name, NAME, stream, FIELDS) \
+    case number:                              \
+        *rows = batch->name.rows;             \
+        return (const u64 *const *)&batch->name + 1;
+        RECORDS(R)
+#undef R
+    default:
+        return NULL;
+    }
+}
+
+static u64 compare_stream(struct trace *trace, enum stream stream,
+                          const struct column_wishes *wishes)
+{
+    struct trace_scan *scan = trace_scan_new(trace, wishes);
+    struct trace_cursor *cursor = trace_cursor(trace, stream);
+    struct trace_batch batch;
+    union record record;
+    size_t chunk = 0, next[REC_KIND_LIMIT] = {0}, rows = 0;
+    u64 compared = 0;
+    cr_assert_eq(trace_scan_read(scan, 0, &batch).code, OK);
+    while (trace_next(cursor, &record) == TRACE_RECORD) {
+        if (trace_cursor_block(cursor) != chunk) {
+            cr_assert_eq(trace_scan_read(scan, ++chunk, &batch).code, OK);
+            memset(next, 0, sizeof(next));
+        }
+        u32 wished = wishes->fields[record.kind];
+        const u64 *const *columns = columns_of(&batch, record.kind, &rows);
+        if (!wished)
+            continue;
+        cr_assert(next[record.kind] < rows);
+        cr_expect(same_row(record.kind, columns, wished, next[record.kind]++, &record));
+        compared++;
+    }
+    trace_cursor_free(cursor);
+    trace_scan_free(scan);
+    return compared;
+}
+
+Test(analysis_views, columns_equal_the_records_whichever_are_wished)
+{
+    struct trace *trace;
+    u64 random = 5;
+    cr_assert_eq(trace_open(make_trace("t", CLOCK_COUNT), &trace).code, OK);
+    cr_expect_eq(trace_chunk_count(trace), CHUNKS);
+    for (u32 round = 0; round < 40; round++) {
+        struct column_wishes wishes = {{0}};
+        for (u32 kind = 1; kind < REC_KIND_LIMIT; kind++) {
+            random = random * 6364136223846793005ull + 1442695040888963407ull;
+            if (kind_layout(kind))
+                wishes.fields[kind] = (round ? (u32)(random >> 40) : UINT32_MAX) &
+                                      ((1u << kind_layout(kind)->field_count) - 1);
+        }
+        compare_stream(trace, STREAM_INPUT, &wishes);
+        u64 compared = compare_stream(trace, STREAM_OBSERVATION, &wishes);
+        cr_expect(!wishes.fields[REC_EXIT] || compared >= CHUNKS * EXITS);
+    }
+    trace_close(trace);
+}
+
+/* --- printing
+ * -------------------------------------------------------------------------------------- */
+
+static struct pass ask(const char *view, const char *show, const char *by)
+{
+    struct pass pass = {.view = view_find(view, show), .shard = 1, .shards = 1};
+    cr_assert(pass.view);
+    pass.query.rows = NEVER;
+    for (u32 i = 0; by && pass.view->keys[i]; i++)
+        pass.query.by = !strcmp(pass.view->keys[i], by) ? i : pass.query.by;
+    return pass;
+}
+
+/* malloc'ed. */
+static char *print(const struct pass *pass, const struct result *result, enum output_format format)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    struct output *out = output_new(file, format);
+    pass_tell(pass, result, out);
+    cr_assert_eq(output_end(out).code, OK);
+    fclose(file);
+    return text;
+}
+
+static char *analyze(struct pass pass, const char *path)
+{
+    struct result result;
+    struct failure failure = pass_run(&pass, path, NULL, &result);
+    cr_assert_eq(failure.code, OK, "%s", failure.text);
+    char *text = print(&pass, &result, OUTPUT_JSON);
+    pass.view->end(result.state);
+    return text;
+}
+
+/* The n-th number (from 0) that follows "key": in the text. */
+static u64 number_after(const char *text, const char *key, u32 n)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+    for (text = strstr(text, quoted); text && n; n--)
+        text = strstr(text + 1, quoted);
+    cr_assert(text, "no %s", key);
+    return strtoull(text + strlen(quoted), NULL, 10);
+}
+
+/* --- sums
+ * ------------------------------------------------------------------------------------------- */
+
+/* First stamp to last, from the records. */
+static u64 span(const char *path)
+{
+    struct trace *trace;
+    union record record;
+    u64 first = 0, last = 0;
+    cr_assert_eq(trace_open(path, &trace).code, OK);
+    struct trace_cursor *cursor = trace_cursor(trace, STREAM_OBSERVATION);
+    while (trace_next(cursor, &record) == TRACE_RECORD) {
+        if (record.kind != REC_EXIT)
+            continue;
+        first = first ? first : record.exit.tsc_exit;
+        last = record.exit.tsc_entry;
+    }
+    trace_cursor_free(cursor);
+    trace_close(trace);
+    return last - first;
+}
+
+Test(analysis_views, guest_hypervisor_and_halted_time_are_the_whole)
+{
+    const char *path = make_trace("t", CLOCK_COUNT);
+    char *text = analyze(ask("exits", "stats", "reason"), path);
+    const char *totals = strstr(text, "\"totals\"");
+    u64 sum = 0, samples = 0;
+    for (u32 i = 0; i < 3; i++)
+        sum += number_after(strstr(text, "\"time\":["), "ticks", i);
+    for (u32 i = 0; i < 5; i++) /* reasons */
+        samples += number_after(text, "samples", i);
+    cr_expect_eq(sum, span(path));
+    cr_expect_eq(number_after(totals, "ticks", 0), sum);
+    cr_expect_eq(samples, CHUNKS * EXITS);
+    cr_expect_eq(number_after(totals, "samples", 0), samples);
+    cr_expect_eq(number_after(totals, "disordered", 0), 0);
+    free(text);
+}
+
+Test(analysis_views, two_ranges_add_up_to_the_whole)
+{
+    static const char *const keys[] = {"samples", "ticks", "guest_ns"};
+    const char *path = make_trace("t", CLOCK_COUNT);
+    struct pass pass = ask("exits", "stats", "reason");
+    char *whole = analyze(pass, path);
+    for (u64 cut = 1; cut < CHUNKS * EXITS; cut += 97) {
+        pass.from = (struct bound){0};
+        pass.to = (struct bound){POSITION_EXIT, cut - 1};
+        char *left = analyze(pass, path);
+        pass.from = (struct bound){POSITION_EXIT, cut};
+        pass.to = (struct bound){0};
+        char *right = analyze(pass, path);
+        for (u32 k = 0; k < ARRAY_SIZE(keys); k++)
+            cr_expect_eq(number_after(strstr(left, "\"totals\""), keys[k], 0) +
+                             number_after(strstr(right, "\"totals\""), keys[k], 0),
+                         number_after(strstr(whole, "\"totals\""), keys[k], 0), "%s at %lu",
+                         keys[k], cut);
+        free(left);
+        free(right);
+    }
+    free(whole);
+}
+
+/* --- positions
+ * ---------------------------------------------------------------------------------------- */
+
+Test(analysis_views, positions_are_found_as_a_search_of_all_records_finds_them)
+{
+    struct trace *trace;
+    union record record;
+    u64 count = 0, exit = 0;
+    cr_assert_eq(trace_open(make_trace("t", CLOCK_COUNT), &trace).code, OK);
+    struct trace_cursor *cursor = trace_cursor(trace, STREAM_OBSERVATION);
+    while (trace_next(cursor, &record) == TRACE_RECORD) {
+        struct exit_range range;
+        if (record.kind != REC_EXIT)
+            continue;
+        exit = trace_cursor_exit(cursor);
+        if (exit % 41 == 0) {
+            struct bound from = {POSITION_COUNT, count + 1},
+                         to = {POSITION_COUNT, record.exit.count};
+            cr_assert_eq(position_resolve(trace, from, to, &range).code, OK);
+            cr_expect(range.first == exit && range.last == exit, "%lu: %lu to %lu", exit,
+                      range.first, range.last);
+        }
+        count = record.exit.count;
+    }
+    trace_cursor_free(cursor);
+    trace_close(trace);
+}
+
+Test(analysis_views, an_empty_range_is_said_to_be_one)
+{
+    struct pass pass = ask("exits", "stats", "reason");
+    struct result result;
+    pass.from = (struct bound){POSITION_TIME, 3600 * NANOSECONDS};
+    struct failure failure = pass_run(&pass, make_trace("t", CLOCK_COUNT), NULL, &result);
+    cr_expect_eq(failure.code, BAD_INPUT);
+    cr_expect(strstr(failure.text, "exits 0 to 1799"), "%s", failure.text);
+    cr_expect_null(result.state);
+}
+
+/* --- shards
+ * --------------------------------------------------------------------------------------------- */
+
+static const char *write_shard(struct pass pass, const char *path, u32 shard, u32 shards)
+{
+    char name[32];
+    struct result result;
+    snprintf(name, sizeof(name), "part.%u", shard);
+    pass.shard = shard;
+    pass.shards = shards;
+    cr_assert_eq(pass_run(&pass, path, NULL, &result).code, OK);
+    struct failure failure = partial_write(scratch_path(name), &pass, &result);
+    cr_assert_eq(failure.code, OK, "%s", failure.text);
+    pass.view->end(result.state);
+    return scratch_path(name);
+}
+
+static char *merge(char *const *paths, size_t count, struct failure *failure)
+{
+    struct pass pass = {.query.rows = NEVER};
+    struct result result;
+    *failure = partial_merge(paths, count, &pass, &result);
+    if (failure->code)
+        return NULL;
+    char *text = print(&pass, &result, OUTPUT_JSON);
+    pass.view->end(result.state);
+    return text;
+}
+
+static void check_shards(struct pass pass, const char *path, u32 shards)
+{
+    char *paths[10];
+    struct failure failure;
+    char *whole = analyze(pass, path);
+    for (u32 i = 1; i <= shards; i++)
+        paths[shards - i] = strdup(write_shard(pass, path, i, shards)); /* last one first */
+    char *merged = merge(paths, shards, &failure);
+    cr_assert(merged, "%s", failure.text);
+    cr_expect_str_eq(merged, whole, "%s %s in %u shards", pass.view->name, pass.view->show, shards);
+    for (u32 i = 0; i < shards; i++)
+        free(paths[i]);
+    free(whole);
+    free(merged);
+}
+
+Test(analysis_views, merged_shards_equal_the_whole_in_every_view)
+{
+    const char *path[] = {make_trace("count", CLOCK_COUNT), make_trace("host", CLOCK_HOST)};
+    for (size_t v = 0; views[v]; v++) {
+        if (!views[v]->merge)
+            continue;
+        struct pass pass = ask(views[v]->name, views[v]->show, NULL);
+        do {
+            for (u32 shards = 1; shards <= 10; shards += 3)
+                check_shards(pass, path[pass.query.by % 2], shards);
+        } while (views[v]->keys && views[v]->keys[++pass.query.by]);
+    }
+}
+
+Test(analysis_views, what_does_not_belong_together_is_not_merged)
+{
+    struct pass by_reason = ask("exits", "stats", "reason"), by_rip = ask("exits", "stats", "rip");
+    const char *path = make_trace("t", CLOCK_COUNT);
+    struct failure failure;
+    char *first = strdup(write_shard(by_reason, path, 1, 3));
+    char *other = strdup(write_shard(by_rip, path, 2, 3));
+    cr_expect_null(merge((char *[]){first, other}, 2, &failure));
+    cr_expect(strstr(failure.text, "another question"), "%s", failure.text);
+    cr_expect_null(merge((char *[]){first, first}, 2, &failure));
+    cr_expect(strstr(failure.text, "already"), "%s", failure.text);
+    free(first);
+    free(other);
+}
+
+Test(analysis_views, missing_shards_are_counted)
+{
+    struct pass pass = ask("exits", "stats", "reason");
+    const char *path = make_trace("t", CLOCK_COUNT);
+    struct failure failure;
+    char *first = strdup(write_shard(pass, path, 1, 3)),
+         *last = strdup(write_shard(pass, path, 3, 3));
+    char *text = merge((char *[]){last, first}, 2, &failure);
+    cr_assert(text, "%s", failure.text);
+    cr_expect_eq(number_after(strstr(text, "\"missing\""), "blocks", 0), CHUNKS / 3);
+    cr_expect_eq(number_after(strstr(text, "\"totals\""), "samples", 0), CHUNKS * EXITS / 3 * 2);
+    free(first);
+    free(last);
+    free(text);
+}
+
+Test(analysis_views, traces_add_up)
+{
+    struct pass pass = ask("exits", "stats", "reason");
+    struct failure failure;
+    char *a = strdup(write_shard(pass, make_trace("a", CLOCK_COUNT), 1, 1));
+    char *kept = strdup(scratch_path("kept"));
+    cr_assert_eq(rename(a, kept), 0);
+    pass.to = (struct bound){POSITION_EXIT, 99};
+    char *b = strdup(write_shard(pass, make_trace("b", CLOCK_COUNT), 1, 1));
+    char *text = merge((char *[]){kept, b}, 2, &failure);
+    cr_assert(text, "%s", failure.text);
+    cr_expect_eq(number_after(text, "traces", 0), 2);
+    cr_expect_eq(number_after(strstr(text, "\"totals\""), "samples", 0), CHUNKS * EXITS + 100);
+    cr_expect_eq(number_after(strstr(text, "\"missing\""), "blocks", 0), 0);
+    free(text);
+    free(kept);
+    free(a);
+    free(b);
+}
+
+/* --- damage
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void flip(const char *path, u64 offset)
+{
+    int file = open(path, O_RDWR);
+    u8 byte;
+    cr_assert(pread(file, &byte, 1, (off_t)offset) == 1);
+    byte ^= 0x10;
+    cr_assert(pwrite(file, &byte, 1, (off_t)offset) == 1);
+    close(file);
+}
+
+Test(analysis_views, a_damaged_block_is_left_out_and_named)
+{
+    char file[300];
+    const char *path = make_trace("t", CLOCK_COUNT);
+    struct trace *trace;
+    cr_assert_eq(trace_open(path, &trace).code, OK);
+    u64 offset = trace_block_at(trace, STREAM_OBSERVATION, 2).offset + 200;
+    trace_close(trace);
+    snprintf(file, sizeof(file), "%s/observations", path);
+    flip(file, offset);
+    char *text = analyze(ask("exits", "stats", "reason"), path);
+    cr_expect_eq(number_after(strstr(text, "\"missing\""), "blocks", 0), 1);
+    cr_expect(strstr(strstr(text, "\"missing\""), "block 2 at offset"));
+    cr_expect_eq(number_after(strstr(text, "\"totals\""), "samples", 0), (CHUNKS - 1) * EXITS);
+    cr_expect_eq(number_after(strstr(text, "\"totals\""), "disordered", 0), 0);
+    free(text);
+}
+
+/* A partial file that was changed, with its checksum made right. */
+static bool parses(const u8 *data, size_t length)
+{
+    struct pass pass = {0};
+    struct result result;
+    bool good = !partial_parse(data, length, "test", true, &pass, &result).code;
+    if (good)
+        pass.view->end(result.state);
+    return good;
+}
+
+Test(analysis_views, hostile_partial_files_are_refused_or_read)
+{
+    size_t length;
+    write_shard(ask("exits", "stats", "rip"), make_trace("t", CLOCK_COUNT), 2, 3);
+    u8 *data = scratch_read("part.2", &length);
+    cr_assert(parses(data, length));
+    for (size_t cut = 0; cut < length; cut++)
+        cr_expect_not(parses(data, cut), "cut at %zu", cut);
+    for (size_t i = 0; i < length - 8; i++) {
+        data[i] ^= 0x81;
+        cr_expect_not(parses(data, length), "byte %zu", i);
+        u64 hash = XXH64(data, length - 8, 0);
+        memcpy(data + length - 8, &hash, 8);
+        parses(data, length); /* must not crash */
+        data[i] ^= 0x81;
+        hash = XXH64(data, length - 8, 0);
+        memcpy(data + length - 8, &hash, 8);
+    }
+    free(data);
+}
