@@ -9,10 +9,6 @@
 
 const char *const exit_key_names[] = {"reason", "port", "msr", "gpa", "rip", "qualification", NULL};
 
-/* SDM table 28-5 (I/O) and 28-7 (EPT): the bits that say which way. */
-enum { IO_IN = 1 << 3, EPT_WRITE = 1 << 1, EPT_FETCH = 1 << 2 };
-enum { WAY_IN, WAY_OUT, WAY_FETCH };
-
 void exit_key_wish(u32 by, struct column_wishes *wishes)
 {
     static const u32 columns[] = {
@@ -26,11 +22,6 @@ void exit_key_wish(u32 by, struct column_wishes *wishes)
     wishes->fields[REC_EXIT] |= COLUMN(exit, reason) | columns[by];
 }
 
-static u64 way_of_ept(u64 qualification)
-{
-    return qualification & EPT_FETCH ? WAY_FETCH : qualification & EPT_WRITE ? WAY_OUT : WAY_IN;
-}
-
 bool exit_key(u32 by, const struct exit_columns *exits, size_t i, u64 *a, u64 *b)
 {
     u64 reason = exits->reason[i];
@@ -41,7 +32,7 @@ bool exit_key(u32 by, const struct exit_columns *exits, size_t i, u64 *a, u64 *b
         *b = exits->flags[i] & EXIT_FLAG_HALTED;
         return true;
     case BY_PORT:
-        *a = exits->qualification[i] >> 16 & 0xffff;
+        *a = exits->qualification[i] >> IO_PORT_SHIFT & 0xffff;
         *b = exits->qualification[i] & IO_IN ? WAY_IN : WAY_OUT;
         return reason == EXIT_IO_INSTRUCTION;
     case BY_MSR:
@@ -93,9 +84,9 @@ void exit_key_note(u32 by, u64 a, u64 b, const struct symbolizer *symbols, char 
     if (by == BY_RIP && symbols && symbols->name(symbols, a, text, EXIT_KEY_TEXT))
         return;
     if (by == BY_PORT)
-        name = device_of_port(a);
+        name = device_at(SPACE_PORT, a);
     else if (by == BY_GPA)
-        name = device_of_gpa(a);
+        name = device_at(SPACE_MMIO, a);
     else if (by == BY_MSR)
         name = name_of_msr(a);
     snprintf(text, EXIT_KEY_TEXT, "%s", name ? name : "");

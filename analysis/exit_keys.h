@@ -6,6 +6,15 @@
 
 enum exit_by { BY_REASON, BY_PORT, BY_MSR, BY_GPA, BY_RIP, BY_QUALIFICATION };
 
+/* Exit qualifications of I/O and EPT violations: SDM tables 28-5 and 28-7. */
+enum { IO_SIZE = 7, IO_IN = 1 << 3, IO_STRING = 1 << 4, IO_PORT_SHIFT = 16 };
+enum { EPT_WRITE = 1 << 1, EPT_FETCH = 1 << 2 };
+enum way { WAY_IN, WAY_OUT, WAY_FETCH };
+static inline enum way way_of_ept(u64 qualification)
+{
+    return qualification & EPT_FETCH ? WAY_FETCH : qualification & EPT_WRITE ? WAY_OUT : WAY_IN;
+}
+
 /* exit_record.flags (vmx/hypervisor.c): not an exit of the guest; a halted vCPU looked around. */
 enum { EXIT_FLAG_HALTED = 1 };
 

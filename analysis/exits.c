@@ -349,14 +349,6 @@ static void tell_numbers(const struct exit_row *row, struct output *out)
     output_number(out, row->untimed);
 }
 
-static void tell_note(const char *text, struct output *out)
-{
-    if (text[0])
-        output_text(out, text);
-    else
-        output_none(out);
-}
-
 static void tell_row(const struct exits_state *s, const struct exit_row *row,
                      const struct query *query, struct output *out)
 {
@@ -364,7 +356,7 @@ static void tell_row(const struct exits_state *s, const struct exit_row *row,
     exit_key_text(s->by, row->key.a, row->key.b, text);
     output_text(out, text);
     exit_key_note(s->by, row->key.a, row->key.b, query->symbols, text);
-    tell_note(text, out);
+    output_name(out, text);
     tell_numbers(row, out);
 }
 
@@ -405,12 +397,8 @@ static void tell_part(const char *name, u128 ticks, u128 ns, bool has_ns, struct
     output_text(out, name);
     output_number(out, ticks);
     output_number(out, ticks);
-    for (int i = 0; i < 2; i++) {
-        if (has_ns)
-            output_number(out, ns);
-        else
-            output_none(out);
-    }
+    output_number_if(out, has_ns, ns);
+    output_number_if(out, has_ns, ns);
 }
 
 static void tell_parts(const struct exits_state *s, struct output *out)

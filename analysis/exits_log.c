@@ -42,10 +42,8 @@ static void log_row(const struct slice *slice, size_t i, struct output *out)
     output_number(out, exits->qualification[i]);
     output_number(out, exits->address[i]);
     output_number(out, exits->value[i]);
-    if (exit_is_timed(exits->tsc_exit[i], exits->tsc_entry[i]))
-        output_number(out, exits->tsc_entry[i] - exits->tsc_exit[i]);
-    else
-        output_none(out);
+    output_number_if(out, exit_is_timed(exits->tsc_exit[i], exits->tsc_entry[i]),
+                     exits->tsc_entry[i] - exits->tsc_exit[i]);
 }
 
 static struct failure log_take(void *state, const struct slice *slice, struct output *out)

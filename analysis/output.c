@@ -20,7 +20,7 @@ struct cell {
 };
 
 struct output {
-    FILE *out;
+    FILE *file;
     enum output_format format;
     bool failed;      /* no memory */
     bool has_members; /* of the JSON object being written */
@@ -35,21 +35,21 @@ struct output {
     size_t widths[COLUMNS_MAX];
 };
 
-struct output *output_new(FILE *out, enum output_format format)
+struct output *output_new(FILE *file, enum output_format format)
 {
-    struct output *r = calloc(1, sizeof(*r));
-    if (!r)
+    struct output *out = calloc(1, sizeof(*out));
+    if (!out)
         return NULL;
-    r->out = out;
-    r->format = format;
+    out->file = file;
+    out->format = format;
     if (format == OUTPUT_JSON)
-        fputc('{', out);
-    return r;
+        fputc('{', file);
+    return out;
 }
 
-enum output_format output_format(const struct output *r)
+enum output_format output_format(const struct output *out)
 {
-    return r->format;
+    return out->format;
 }
 
 /* Decimal digits of a 128-bit number, at the buffer's end. */
@@ -66,107 +66,107 @@ static const char *wide(u128 value, char buffer[WIDE_DIGITS + 1])
 
 /* --- facts ---------------------------------------------------------------------------------- */
 
-static void member(struct output *r, const char *key)
+static void member(struct output *out, const char *key)
 {
-    fputs(r->has_members ? ",\n" : "", r->out);
-    r->has_members = true;
-    json_string(r->out, key);
-    fputc(':', r->out);
+    fputs(out->has_members ? ",\n" : "", out->file);
+    out->has_members = true;
+    json_string(out->file, key);
+    fputc(':', out->file);
 }
 
-void output_fact(struct output *r, const char *key, const char *text)
+void output_fact(struct output *out, const char *key, const char *text)
 {
-    if (r->format == OUTPUT_TABLE)
-        fprintf(r->out, "%-15s %s\n", key, text);
-    if (r->format != OUTPUT_JSON)
+    if (out->format == OUTPUT_TABLE)
+        fprintf(out->file, "%-15s %s\n", key, text);
+    if (out->format != OUTPUT_JSON)
         return;
-    member(r, key);
-    json_string(r->out, text);
+    member(out, key);
+    json_string(out->file, text);
 }
 
-void output_fact_number(struct output *r, const char *key, u128 value)
+void output_fact_number(struct output *out, const char *key, u128 value)
 {
     char buffer[WIDE_DIGITS + 1];
-    if (r->format == OUTPUT_TABLE)
-        fprintf(r->out, "%-15s %s\n", key, wide(value, buffer));
-    if (r->format != OUTPUT_JSON)
+    if (out->format == OUTPUT_TABLE)
+        fprintf(out->file, "%-15s %s\n", key, wide(value, buffer));
+    if (out->format != OUTPUT_JSON)
         return;
-    member(r, key);
-    fputs(wide(value, buffer), r->out);
+    member(out, key);
+    fputs(wide(value, buffer), out->file);
 }
 
-void output_object(struct output *r, const char *key)
+void output_object(struct output *out, const char *key)
 {
-    if (r->format != OUTPUT_JSON)
+    if (out->format != OUTPUT_JSON)
         return;
-    member(r, key);
-    fputc('{', r->out);
-    r->has_members = false;
+    member(out, key);
+    fputc('{', out->file);
+    out->has_members = false;
 }
 
-void output_object_end(struct output *r)
+void output_object_end(struct output *out)
 {
-    if (r->format != OUTPUT_JSON)
+    if (out->format != OUTPUT_JSON)
         return;
-    fputc('}', r->out);
-    r->has_members = true;
+    fputc('}', out->file);
+    out->has_members = true;
 }
 
 /* --- cells to text ------------------------------------------------------------------------------
  */
 
-static u32 share_decimals(const struct output *r)
+static u32 share_decimals(const struct output *out)
 {
-    return r->format == OUTPUT_TABLE ? 2 : 6;
+    return out->format == OUTPUT_TABLE ? 2 : 6;
 }
 
-static void render_share(const struct output *r, u128 units, char *to)
+static void render_share(const struct output *out, u128 units, char *to)
 {
-    u64 scale = r->format == OUTPUT_TABLE ? 100 : 1000000;
+    u64 scale = out->format == OUTPUT_TABLE ? 100 : 1000000;
     snprintf(to, CELL_LENGTH, "%llu.%0*llu%s", (unsigned long long)(units / scale),
-             (int)share_decimals(r), (unsigned long long)(units % scale),
-             r->format == OUTPUT_TABLE ? "%" : "");
+             (int)share_decimals(out), (unsigned long long)(units % scale),
+             out->format == OUTPUT_TABLE ? "%" : "");
 }
 
 /* The cell as the format shows it, without quotes. */
-static const char *render(const struct output *r, size_t column, const struct cell *cell,
+static const char *render(const struct output *out, size_t column, const struct cell *cell,
                           char buffer[CELL_LENGTH])
 {
     if (cell->kind == TEXT)
         return cell->text;
     if (cell->kind == EMPTY)
-        return r->format == OUTPUT_TABLE ? "-" : r->format == OUTPUT_JSON ? "null" : "";
-    if (r->columns[column].type == CELL_SHARE)
-        render_share(r, cell->number, buffer);
-    else if (r->columns[column].type == CELL_HEX)
+        return out->format == OUTPUT_TABLE ? "-" : out->format == OUTPUT_JSON ? "null" : "";
+    if (out->columns[column].type == CELL_SHARE)
+        render_share(out, cell->number, buffer);
+    else if (out->columns[column].type == CELL_HEX)
         snprintf(buffer, CELL_LENGTH, "0x%llx", (unsigned long long)cell->number);
     else
         return wide(cell->number, buffer);
     return buffer;
 }
 
-static bool is_quoted(const struct output *r, size_t column, const struct cell *cell)
+static bool is_quoted(const struct output *out, size_t column, const struct cell *cell)
 {
-    return cell->kind == TEXT || (cell->kind == NUMBER && r->columns[column].type == CELL_HEX);
+    return cell->kind == TEXT || (cell->kind == NUMBER && out->columns[column].type == CELL_HEX);
 }
 
 /* --- rows
  * ------------------------------------------------------------------------------------------ */
 
-static void json_row(struct output *r, const struct cell *row)
+static void json_row(struct output *out, const struct cell *row)
 {
     char buffer[CELL_LENGTH];
-    for (size_t c = 0; c < r->column_count; c++) {
-        const char *text = render(r, c, &row[c], buffer);
-        fputs(c ? "," : "{", r->out);
-        json_string(r->out, r->columns[c].key);
-        fputc(':', r->out);
-        if (is_quoted(r, c, &row[c]))
-            json_string(r->out, text);
+    for (size_t c = 0; c < out->column_count; c++) {
+        const char *text = render(out, c, &row[c], buffer);
+        fputs(c ? "," : "{", out->file);
+        json_string(out->file, out->columns[c].key);
+        fputc(':', out->file);
+        if (is_quoted(out, c, &row[c]))
+            json_string(out->file, text);
         else
-            fputs(text, r->out);
+            fputs(text, out->file);
     }
-    fputc('}', r->out);
+    fputc('}', out->file);
 }
 
 static void csv_text(FILE *out, const char *text)
@@ -184,224 +184,242 @@ static void csv_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void csv_row(struct output *r, const struct cell *row)
+static void csv_row(struct output *out, const struct cell *row)
 {
     char buffer[CELL_LENGTH];
-    for (size_t c = 0; c < r->column_count; c++) {
+    for (size_t c = 0; c < out->column_count; c++) {
         if (c)
-            fputc(',', r->out);
-        csv_text(r->out, render(r, c, &row[c], buffer));
+            fputc(',', out->file);
+        csv_text(out->file, render(out, c, &row[c], buffer));
     }
-    fputc('\n', r->out);
+    fputc('\n', out->file);
 }
 
-static void table_cell(struct output *r, size_t column, const char *text, bool first)
+static void table_cell(struct output *out, size_t column, const char *text, bool first)
 {
-    int width = (int)r->widths[column];
-    bool left = r->columns[column].type == CELL_TEXT;
-    fprintf(r->out, left ? "%s%-*s" : "%s%*s", first ? "" : "  ", width, text);
+    int width = (int)out->widths[column];
+    bool left = out->columns[column].type == CELL_TEXT;
+    fprintf(out->file, left ? "%s%-*s" : "%s%*s", first ? "" : "  ", width, text);
 }
 
-static void table_row(struct output *r, const struct cell *row)
+static void table_row(struct output *out, const struct cell *row)
 {
     char buffer[CELL_LENGTH];
     bool first = true;
-    for (size_t c = 0; c < r->column_count; c++) {
-        if (!r->columns[c].title)
+    for (size_t c = 0; c < out->column_count; c++) {
+        if (!out->columns[c].title)
             continue;
-        table_cell(r, c, render(r, c, &row[c], buffer), first);
+        table_cell(out, c, render(out, c, &row[c], buffer), first);
         first = false;
     }
-    fputc('\n', r->out);
+    fputc('\n', out->file);
 }
 
 /* One row of a single table: a line a cell. */
-static void table_lines(struct output *r, const struct cell *row)
+static void table_lines(struct output *out, const struct cell *row)
 {
     char buffer[CELL_LENGTH];
-    for (size_t c = 0; c < r->column_count; c++) {
-        if (r->columns[c].title)
-            fprintf(r->out, "%-28s %20s\n", r->columns[c].title, render(r, c, &row[c], buffer));
+    for (size_t c = 0; c < out->column_count; c++) {
+        if (out->columns[c].title)
+            fprintf(out->file, "%-28s %20s\n", out->columns[c].title,
+                    render(out, c, &row[c], buffer));
     }
 }
 
 /* --- tables
  * ---------------------------------------------------------------------------------------- */
 
-static void table_head(struct output *r)
+static void table_head(struct output *out)
 {
     bool first = true;
-    fputc('\n', r->out);
-    for (size_t c = 0; c < r->column_count && !(r->flags & OUTPUT_SINGLE); c++) {
-        if (!r->columns[c].title)
+    fputc('\n', out->file);
+    for (size_t c = 0; c < out->column_count && !(out->flags & OUTPUT_SINGLE); c++) {
+        if (!out->columns[c].title)
             continue;
-        table_cell(r, c, r->columns[c].title, first);
+        table_cell(out, c, out->columns[c].title, first);
         first = false;
     }
     if (!first)
-        fputc('\n', r->out);
+        fputc('\n', out->file);
 }
 
-static void csv_head(struct output *r)
+static void csv_head(struct output *out)
 {
-    for (size_t c = 0; c < r->column_count; c++)
-        fprintf(r->out, "%s%s", c ? "," : "", r->columns[c].key);
-    fputc('\n', r->out);
+    for (size_t c = 0; c < out->column_count; c++)
+        fprintf(out->file, "%s%s", c ? "," : "", out->columns[c].key);
+    fputc('\n', out->file);
 }
 
-static void head(struct output *r)
+static void head(struct output *out)
 {
-    if (r->format == OUTPUT_TABLE)
-        table_head(r);
-    else if (r->format == OUTPUT_CSV)
-        csv_head(r);
+    if (out->format == OUTPUT_TABLE)
+        table_head(out);
+    else if (out->format == OUTPUT_CSV)
+        csv_head(out);
     else
-        member(r, r->name);
-    if (r->format == OUTPUT_JSON && !(r->flags & OUTPUT_SINGLE))
-        fputs("[\n", r->out);
+        member(out, out->name);
+    if (out->format == OUTPUT_JSON && !(out->flags & OUTPUT_SINGLE))
+        fputs("[\n", out->file);
 }
 
-static void measure(struct output *r, size_t rows)
+static void measure(struct output *out, size_t rows)
 {
     char buffer[CELL_LENGTH];
-    for (size_t c = 0; c < r->column_count; c++) {
-        size_t width = r->columns[c].title ? strlen(r->columns[c].title) : 0;
-        r->widths[c] = max_u64(r->widths[c], width);
+    for (size_t c = 0; c < out->column_count; c++) {
+        size_t width = out->columns[c].title ? strlen(out->columns[c].title) : 0;
+        out->widths[c] = max_u64(out->widths[c], width);
         for (size_t i = 0; i < rows; i++)
-            r->widths[c] = max_u64(
-                r->widths[c], strlen(render(r, c, &r->cells[i * r->column_count + c], buffer)));
+            out->widths[c] =
+                max_u64(out->widths[c],
+                        strlen(render(out, c, &out->cells[i * out->column_count + c], buffer)));
     }
 }
 
 /* Numbers of SHARE columns become units of print. */
-static void apportion(struct output *r, size_t rows)
+static void apportion(struct output *out, size_t rows)
 {
-    u64 whole = r->format == OUTPUT_TABLE ? 100 * 100 : 100 * 1000000;
+    u64 whole = out->format == OUTPUT_TABLE ? 100 * 100 : 100 * 1000000;
     u128 *parts = malloc((rows + 1) * sizeof(*parts));
-    for (size_t c = 0; parts && c < r->column_count; c++) {
-        if (r->columns[c].type != CELL_SHARE)
+    for (size_t c = 0; parts && c < out->column_count; c++) {
+        if (out->columns[c].type != CELL_SHARE)
             continue;
         for (size_t i = 0; i < rows; i++)
-            parts[i] = r->cells[i * r->column_count + c].number;
-        r->failed |= !shares_apportion(parts, rows, whole);
+            parts[i] = out->cells[i * out->column_count + c].number;
+        out->failed |= !shares_apportion(parts, rows, whole);
         for (size_t i = 0; i < rows; i++)
-            r->cells[i * r->column_count + c].number = parts[i];
+            out->cells[i * out->column_count + c].number = parts[i];
     }
-    r->failed |= !parts;
+    out->failed |= !parts;
     free(parts);
 }
 
-static void print_row(struct output *r, const struct cell *row)
+static void print_row(struct output *out, const struct cell *row)
 {
-    if (r->format == OUTPUT_CSV) {
-        csv_row(r, row);
-    } else if (r->format == OUTPUT_TABLE) {
-        (r->flags & OUTPUT_SINGLE ? table_lines : table_row)(r, row);
+    if (out->format == OUTPUT_CSV) {
+        csv_row(out, row);
+    } else if (out->format == OUTPUT_TABLE) {
+        (out->flags & OUTPUT_SINGLE ? table_lines : table_row)(out, row);
     } else {
-        fputs(r->rows_out && !(r->flags & OUTPUT_SINGLE) ? ",\n" : "", r->out);
-        json_row(r, row);
+        fputs(out->rows_out && !(out->flags & OUTPUT_SINGLE) ? ",\n" : "", out->file);
+        json_row(out, row);
     }
-    r->rows_out++;
+    out->rows_out++;
 }
 
-static void forget_cells(struct output *r)
+static void forget_cells(struct output *out)
 {
-    for (size_t i = 0; i < r->used; i++)
-        free(r->cells[i].text);
-    r->used = 0;
+    for (size_t i = 0; i < out->used; i++)
+        free(out->cells[i].text);
+    out->used = 0;
 }
 
-static bool is_silent(const struct output *r)
+static bool is_silent(const struct output *out)
 {
-    return r->format == OUTPUT_CSV && (r->csv_done || r->flags & OUTPUT_SINGLE);
+    return out->format == OUTPUT_CSV && (out->csv_done || out->flags & OUTPUT_SINGLE);
 }
 
-static void flush_rows(struct output *r, bool first)
+static void flush_rows(struct output *out, bool first)
 {
-    size_t rows = r->used / r->column_count;
-    if (!is_silent(r)) {
-        if (!(r->flags & OUTPUT_STREAM))
-            apportion(r, rows);
-        if (r->format == OUTPUT_TABLE)
-            measure(r, rows);
+    size_t rows = out->used / out->column_count;
+    if (!is_silent(out)) {
+        if (!(out->flags & OUTPUT_STREAM))
+            apportion(out, rows);
+        if (out->format == OUTPUT_TABLE)
+            measure(out, rows);
         if (first)
-            head(r);
+            head(out);
         for (size_t i = 0; i < rows; i++)
-            print_row(r, r->cells + i * r->column_count);
+            print_row(out, out->cells + i * out->column_count);
     }
-    forget_cells(r);
+    forget_cells(out);
 }
 
-static void end_table(struct output *r)
+static void end_table(struct output *out)
 {
-    if (!r->name)
+    if (!out->name)
         return;
-    flush_rows(r, !r->rows_out);
-    if (r->format == OUTPUT_JSON && !(r->flags & OUTPUT_SINGLE))
-        fputs("\n]", r->out);
-    r->csv_done |= !(r->flags & OUTPUT_SINGLE);
-    r->name = NULL;
+    flush_rows(out, !out->rows_out);
+    if (out->format == OUTPUT_JSON && !(out->flags & OUTPUT_SINGLE))
+        fputs("\n]", out->file);
+    out->csv_done |= !(out->flags & OUTPUT_SINGLE);
+    out->name = NULL;
 }
 
-void output_table(struct output *r, const char *name, const struct column *columns, size_t count,
+void output_table(struct output *out, const char *name, const struct column *columns, size_t count,
                   u32 flags)
 {
-    end_table(r);
-    r->name = name;
-    r->columns = columns;
-    r->column_count = count;
-    r->flags = flags;
-    r->rows_out = 0;
-    memset(r->widths, 0, sizeof(r->widths));
+    end_table(out);
+    out->name = name;
+    out->columns = columns;
+    out->column_count = count;
+    out->flags = flags;
+    out->rows_out = 0;
+    memset(out->widths, 0, sizeof(out->widths));
 }
 
-static void put(struct output *r, struct cell cell)
+static void put(struct output *out, struct cell cell)
 {
-    bool whole_rows = r->used % r->column_count == 0;
-    if (r->flags & OUTPUT_STREAM && whole_rows && r->used >= STREAM_ROWS * r->column_count)
-        flush_rows(r, !r->rows_out);
-    if (r->used == r->capacity) {
-        size_t capacity = r->capacity * 2 + 256;
-        struct cell *cells = realloc(r->cells, capacity * sizeof(*cells));
+    bool whole_rows = out->used % out->column_count == 0;
+    if (out->flags & OUTPUT_STREAM && whole_rows && out->used >= STREAM_ROWS * out->column_count)
+        flush_rows(out, !out->rows_out);
+    if (out->used == out->capacity) {
+        size_t capacity = out->capacity * 2 + 256;
+        struct cell *cells = realloc(out->cells, capacity * sizeof(*cells));
         if (!cells) {
             free(cell.text);
-            r->failed = true;
+            out->failed = true;
             return;
         }
-        r->cells = cells;
-        r->capacity = capacity;
+        out->cells = cells;
+        out->capacity = capacity;
     }
-    r->cells[r->used++] = cell;
+    out->cells[out->used++] = cell;
 }
 
-void output_text(struct output *r, const char *text)
+void output_text(struct output *out, const char *text)
 {
     char *copy = strdup(text);
-    r->failed |= !copy;
-    put(r, copy ? (struct cell){.kind = TEXT, .text = copy} : (struct cell){.kind = EMPTY});
+    out->failed |= !copy;
+    put(out, copy ? (struct cell){.kind = TEXT, .text = copy} : (struct cell){.kind = EMPTY});
 }
 
-void output_number(struct output *r, u128 number)
+void output_number(struct output *out, u128 number)
 {
-    put(r, (struct cell){.kind = NUMBER, .number = number});
+    put(out, (struct cell){.kind = NUMBER, .number = number});
 }
 
-void output_none(struct output *r)
+void output_none(struct output *out)
 {
-    put(r, (struct cell){.kind = EMPTY});
+    put(out, (struct cell){.kind = EMPTY});
 }
 
-struct failure output_end(struct output *r)
+void output_name(struct output *out, const char *text)
+{
+    if (text && text[0])
+        output_text(out, text);
+    else
+        output_none(out);
+}
+
+void output_number_if(struct output *out, bool applies, u128 number)
+{
+    if (applies)
+        output_number(out, number);
+    else
+        output_none(out);
+}
+
+struct failure output_end(struct output *out)
 {
     struct failure failure = NO_FAILURE;
-    end_table(r);
-    if (r->format == OUTPUT_JSON)
-        fputs("}\n", r->out);
-    if (r->failed)
+    end_table(out);
+    if (out->format == OUTPUT_JSON)
+        fputs("}\n", out->file);
+    if (out->failed)
         failure = fail(NO_SPACE, "no memory for the output's rows; ask for fewer");
-    if (fflush(r->out) != 0 && errno != EPIPE)
+    if (fflush(out->file) != 0 && errno != EPIPE)
         failure = fail_errno("cannot write the output");
-    free(r->cells);
-    free(r);
+    free(out->cells);
+    free(out);
     return failure;
 }

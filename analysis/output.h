@@ -60,7 +60,9 @@ void output_table(struct output *, const char *name, const struct column *column
                   u32 flags);
 void output_text(struct output *, const char *);
 void output_number(struct output *, u128);
-void output_none(struct output *); /* nothing to say: "-", null, empty */
+void output_none(struct output *);                          /* nothing to say: "-", null, empty */
+void output_name(struct output *, const char *);            /* NULL or "": nothing to say */
+void output_number_if(struct output *, bool applies, u128); /* else nothing to say */
 
 /* Prints what is left and frees. Failure: no memory, or the output could not be written. */
 struct failure output_end(struct output *);

@@ -16,11 +16,12 @@ static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 #define SUBJECT_TEXTS(T) T(name) T(processor) T(host_cpu)
 #define SUBJECT_NUMBERS(N) \
     N(created) N(tsc_hz) N(clock) N(finished) N(exits) N(count) N(guest_ns) N(identity)
-#define RESULT_NUMBERS(N)                                                                      \
-    N(traces)                                                                                  \
-    N(range.first)                                                                             \
-    N(range.last) N(range_exits) N(range_first_chunk) N(range_chunks) N(first_chunk) N(chunks) \
-        N(tsc_written) N(damaged)
+#define RESULT_NUMBERS(N)                                                                       \
+    N(traces)                                                                                   \
+    N(range.first)                                                                              \
+    N(range.last)                                                                               \
+    N(range_exits) N(range_first_chunk) N(range_chunks) N(first_chunk) N(chunks) N(tsc_written) \
+        N(damaged)
 
 static void save_head(struct pack *pack, const struct pass *pass, const struct result *result)
 {

@@ -90,6 +90,12 @@ void tally_free(struct tally *t)
     *t = (struct tally){.row_size = t->row_size, .limit = t->limit};
 }
 
+void tally_forget(struct tally *t)
+{
+    tally_free(t);
+    t->full = true;
+}
+
 /* --- sorted ---------------------------------------------------------------------------------- */
 
 struct order {

@@ -35,6 +35,8 @@ static inline void *tally_at(const struct tally *t, u32 i)
     return t->rows + (size_t)i * t->row_size;
 }
 void tally_free(struct tally *);
+/* Frees the rows, and takes no more: as if the limit had been passed. */
+void tally_forget(struct tally *);
 
 /* Rows in an order: pointers to all of them, malloc'ed; NULL: no memory. */
 void **tally_sorted(const struct tally *, int (*compare)(const void *left, const void *right));

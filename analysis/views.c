@@ -4,7 +4,12 @@
 #include <string.h>
 
 const struct view *const views[] = {
-    &exits_stats, &exits_top, &exits_histogram, &exits_freq, &exits_log, NULL,
+    &exits_stats, &exits_top, &exits_histogram, /* exits.c */
+    &exits_freq,                                /* exits_freq.c */
+    &exits_log,                                 /* exits_log.c */
+    &io_stats,    &io_top,                      /* io.c */
+    &io_log,                                    /* io_log.c */
+    NULL,
 };
 
 const struct view *view_find(const char *name, const char *show)

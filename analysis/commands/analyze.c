@@ -12,7 +12,7 @@ enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD, OPTION_INTERVAL }
 
 static const struct cli_option options[] = {
     {'s', "show", "WHAT", "what to show of the view (stats); see Views"},
-    {'b', "by", "KEY", "exits: reason (default), port, msr, gpa, rip or qualification"},
+    {'b', "by", "KEY", "of exits: reason (default), port, msr, gpa, rip or qualification"},
     {'f', "format", "FORMAT", "table (default), json or csv"},
     {'n', "rows", "N", "at most N rows; in statistics the others add up in one more"},
     {OPTION_FROM, "from", "POSITION", "begin at this exit number, count:N or guest time (1.25s)"},
