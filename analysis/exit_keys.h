@@ -15,9 +15,6 @@ static inline enum way way_of_ept(u64 qualification)
     return qualification & EPT_FETCH ? WAY_FETCH : qualification & EPT_WRITE ? WAY_OUT : WAY_IN;
 }
 
-/* exit_record.flags (vmx/hypervisor.c): not an exit of the guest; a halted vCPU looked around. */
-enum { EXIT_FLAG_HALTED = 1 };
-
 extern const char *const exit_key_names[]; /* by enum exit_by, NULL-terminated */
 
 /* The columns that the key is made of. */

@@ -19,7 +19,6 @@
 #include "core/types.h"
 #include "vmx/exits.h"
 
-enum { EXIT_FLAG_HALTED = 1 }; /* vmx/hypervisor.c: a halted vCPU looked around */
 enum { SAMPLES_MAX = 16384, WARM_UP = 64, GUEST_MEMORY = 16 << 20 };
 enum { IO_IN = 1 << 3, EPT_WRITE = 1 << 1 };
 #define APIC_EOI 0xfee000b0ull
