@@ -91,7 +91,7 @@ demo: $(BUILD)/hindvisor | packages ## record and replay the boot of Debian's cl
 
 install: $(BUILD)/hindvisor image man ## copy the command, the image and the man pages below PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/hindvisor $(DESTDIR)$(PREFIX)/bin/hindvisor
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin $(BUILD)/image/exits.elf
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN_PAGES)
 
 uninstall: ## remove what install copied

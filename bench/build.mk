@@ -5,7 +5,7 @@
 # Exit status 1: some figure is over its limit.
 
 BENCH_ROUNDS ?= 3   # boots of each kind
-BENCH_GUEST  := $(BUILD)/bench/exits.elf
+BENCH_GUEST  := $(BUILD)/image/exits.elf   # installed: `hindvisor bench` runs it
 BENCH_IMAGE  := HINDVISOR_IMAGE=$(BUILD)/image
 
 .PHONY: bench-micro bench-exits bench-boot packages-bench

@@ -1,11 +1,13 @@
 /*
  * Takes one kind of VM exit, over and over, and ends: what bench/exits.c measures
- * the cost of. The command line is the kind's name, one of those in the table below.
- * Prints nothing, so that the last exits of a run are of the kind measured.
+ * the cost of. The command line is the kind's name (bench/guest/kinds.h), or "all":
+ * then it takes all of them and times each, for `hindvisor bench exits`. Prints
+ * nothing, so that the last exits of a run are of the kind measured.
  */
+#include "bench/guest/kinds.h"
 #include "tests/guests/lib/apic.h"
 
-enum { ROUNDS = 2000, WARM_UP = 16, VECTOR = 0x50 };
+enum { VECTOR = 0x50 };
 enum { UART_DATA = 0x3f8, UART_LINE_STATUS = 0x3fd, DEBUG_EXIT = 0xf4, NO_DEVICE = 0x1234 };
 enum { ZERO_PAGE_COMMAND_LINE = 0x228 };
 
@@ -33,6 +35,10 @@ static void start_deadline(void)
     start_x2apic();
     cli();
     apic_write(APIC_LVT_TIMER, TIMER_TSC_DEADLINE | VECTOR);
+}
+
+static void do_nothing(void)
+{
 }
 
 static void do_cpuid(void)
@@ -102,19 +108,9 @@ static const struct kind {
     void (*start)(void);
     void (*once)(void);
 } kinds[] = {
-    {"cpuid", NULL, do_cpuid},
-    {"rdtsc", NULL, do_rdtsc},
-    {"out", NULL, do_out},
-    {"in", NULL, do_in},
-    {"in_nobody", NULL, do_in_nobody},
-    {"apic_read", start_apic, do_apic_read},
-    {"apic_write", start_apic, do_apic_write},
-    {"apic_ipi", start_apic, do_self_ipi},
-    {"x2apic_ipi", start_x2apic, do_self_ipi},
-    {"rdmsr", NULL, do_rdmsr},
-    {"deadline", start_deadline, do_deadline},
-    {"cr0", NULL, do_cr0},
-    {"hlt", start_deadline, do_hlt},
+#define X(name, title, start, once) {#name, start, once},
+    EXIT_KINDS(X)
+#undef X
 };
 
 static bool same(const char *a, const char *b)
@@ -134,16 +130,42 @@ static void run(const struct kind *kind)
 {
     if (kind->start)
         kind->start();
-    for (u32 i = 0; i < WARM_UP + ROUNDS; i++)
+    for (u32 i = 0; i < KIND_WARM_UP + KIND_ROUNDS; i++)
         kind->once();
-    outl(DEBUG_EXIT, 0);
+}
+
+static void stamp(void)
+{
+    u32 aux;
+    __builtin_ia32_rdtscp(&aux);
+}
+
+static void time_all(void)
+{
+    for (u32 number = 0; number < ARRAY_SIZE(kinds); number++) {
+        const struct kind *kind = &kinds[number];
+        if (kind->start)
+            kind->start();
+        outb(KIND_PORT, (u8)number);
+        for (u32 i = 0; i < KIND_WARM_UP + KIND_ROUNDS; i++) {
+            stamp();
+            kind->once();
+            stamp();
+        }
+    }
 }
 
 int main(void)
 {
     for (u32 i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (same(command_line(), kinds[i].name))
+        if (same(command_line(), kinds[i].name)) {
             run(&kinds[i]);
+            outl(DEBUG_EXIT, 0);
+        }
+    if (same(command_line(), "all")) {
+        time_all();
+        outl(DEBUG_EXIT, 0);
+    }
     outl(DEBUG_EXIT, 1);
     return 1;
 }

@@ -133,6 +133,42 @@ struct failure session_try_loading(const struct manifest *manifest, const char *
     return failure;
 }
 
+/* --- a run without a trace ------------------------------------------------------------ */
+
+#define SCRATCH_DISK (8ull << 30) /* sparse */
+
+static struct failure run_image(struct carrier_job *job, const char *directory,
+                                struct carrier_outcome *outcome)
+{
+    char disk[CARRIER_PATH];
+    if (!session_join(disk, directory, "trace.disk"))
+        return fail(BAD_INPUT, "TMPDIR is too long");
+    ATTEMPT(disk_create(disk, SCRATCH_DISK, NULL, NULL));
+    job->disk = disk;
+    job->directory = directory;
+    ATTEMPT(carrier_place(job));
+    return carrier_run(job, outcome);
+}
+
+struct failure session_run(struct carrier_job *job, struct carrier_outcome *outcome)
+{
+    const struct carrier *carrier = carrier_find(job->processor);
+    char directory[CARRIER_PATH];
+    memset(outcome, 0, sizeof(*outcome));
+    ATTEMPT(carrier_check(carrier));
+    struct failure failure = NO_FAILURE;
+    if (carrier->in_process) {
+        failure = carrier_run(job, outcome);
+    } else {
+        ATTEMPT(session_directory(directory));
+        failure = run_image(job, directory, outcome);
+        session_remove(directory);
+    }
+    if (!failure.code && !outcome->have_report)
+        failure = fail(INTERNAL, "the image left no report");
+    return failure;
+}
+
 /* --- words --------------------------------------------------------------------------- */
 
 void session_time(u64 ns, char text[32])

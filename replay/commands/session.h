@@ -27,6 +27,11 @@ u32 session_sabotage(u32 otherwise);
  * is tried on memory of this process, so both say the same. */
 struct failure session_try_loading(const struct manifest *, const char *kernel, const char *initrd);
 
+/* Runs a job that keeps no trace, with what its processor needs (directory, disk) made for it and
+ * removed again. The job's processor, mission, kernel and initrd are set; a failure also when it
+ * leaves no report. */
+struct failure session_run(struct carrier_job *, struct carrier_outcome *);
+
 /* "12.345 s", "0.048 ms" */
 void session_time(u64 ns, char text[32]);
 /* "3.1 MiB" */

@@ -38,11 +38,13 @@ static bool open_feed(struct feed *feed, struct trace *trace, enum stream stream
     return feed->from;
 }
 
-struct failure trace_log_open(struct trace *trace, struct trace_log **log, struct log_source *source)
+struct failure trace_log_open(struct trace *trace, struct trace_log **log,
+                              struct log_source *source)
 {
     struct trace_log *l = *log = calloc(1, sizeof(*l));
     if (!l || !open_feed(&l->exits, trace, STREAM_OBSERVATION) ||
-        !open_feed(&l->values, trace, STREAM_INPUT) || !open_feed(&l->events, trace, STREAM_INPUT)) {
+        !open_feed(&l->values, trace, STREAM_INPUT) ||
+        !open_feed(&l->events, trace, STREAM_INPUT)) {
         trace_log_close(l);
         *log = NULL;
         return fail(NO_SPACE, "%.300s: no memory to read the trace", trace_path(trace));

@@ -21,8 +21,9 @@
 
 enum {
     OUTPUT_ROOM = 4096,
-    GRACE = 30,         /* seconds from the wish to end to the end by force */
-    NAP = 100,          /* ms that an idle guest sleeps at most: a signal just before the sleep waits as long */
+    GRACE = 30, /* seconds from the wish to end to the end by force */
+    NAP = 100, /* ms that an idle guest sleeps at most: a signal just before the sleep waits as long
+                */
     SPIN = 20000,       /* ns: a shorter rest is not worth a sleep */
     PROGRESS_EVERY = 32 /* heartbeats */
 };
@@ -38,8 +39,8 @@ struct in_process {
     u64 heartbeats;
     bool no_console;
     struct {
-        u64 count, at;    /* when the guest was last heard of */
-        u64 speed;        /* guest count a microsecond, about */
+        u64 count, at; /* when the guest was last heard of */
+        u64 speed;     /* guest count a microsecond, about */
     } pace;
     size_t length;
     u8 output[OUTPUT_ROOM]; /* console bytes on their way to stdout */
@@ -110,8 +111,8 @@ static const struct {
     int number;
     void (*handler)(int);
 } reactions[] = {
-    {SIGINT, on_end},       {SIGTERM, on_end},    {SIGHUP, on_end},    {SIGALRM, on_alarm},
-    {SIGTSTP, on_suspend},  {SIGPIPE, SIG_IGN},   {SIGTTOU, SIG_IGN},
+    {SIGINT, on_end},      {SIGTERM, on_end},  {SIGHUP, on_end},   {SIGALRM, on_alarm},
+    {SIGTSTP, on_suspend}, {SIGPIPE, SIG_IGN}, {SIGTTOU, SIG_IGN},
 };
 
 static struct sigaction former[ARRAY_SIZE(reactions)];
@@ -225,7 +226,8 @@ static u64 run_clock(struct world *world)
 
 static u64 ticks_in(struct world *world, u64 ns)
 {
-    return ns / 1000 * from_world(world)->pace.speed + ns % 1000 * from_world(world)->pace.speed / 1000;
+    return ns / 1000 * from_world(world)->pace.speed +
+           ns % 1000 * from_world(world)->pace.speed / 1000;
 }
 
 /* Asked before each entry that has a deadline: good for keeping the pace. */
@@ -364,7 +366,8 @@ static void end(struct in_process *p)
 struct failure in_process_run(struct carrier_job *job, struct carrier_outcome *outcome)
 {
     static struct in_process p; /* one run at a time, as the processor is one */
-    p = (struct in_process){.world = {&in_process_ops}, .job = job, .outcome = outcome, .pace.speed = 300};
+    p = (struct in_process){
+        .world = {&in_process_ops}, .job = job, .outcome = outcome, .pace.speed = 300};
     *outcome = (struct carrier_outcome){0};
     start(&p);
     struct failure failure = run(&p);

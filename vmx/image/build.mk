@@ -7,7 +7,7 @@ IMAGE_SCRIPT := $(BUILD)/image/link.ld
 # The compiler makes up calls of these after link-time optimisation has taken stock.
 $(BUILD)/image/vmx/image/mem.o: FREESTANDING += -fno-lto
 
-image: $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin ## the bootable image and Bochs's ROM
+image: $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin $(BUILD)/image/exits.elf ## the bootable image, Bochs's ROM, the guest of `hindvisor bench`
 
 $(IMAGE_SCRIPT): vmx/image/link.ld vmx/image/layout.h
 	@mkdir -p $(@D)
