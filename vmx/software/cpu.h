@@ -20,6 +20,9 @@
  *  - Pages with code never have a write tag in the TLB. A write to one turns the operations of its
  *    blocks into op_stale, also those of the block that is running: no flags to look at. Memory of
  *    blocks is reused only when the whole cache is thrown away, between blocks.
+ *  - What a stale translation does to the guest depends on its own accesses alone, never on where
+ *    entries cut its run or which blocks are kept: the TLB fills and evicts by data accesses, and
+ *    a page of code, once fetched from, stays translated until the guest flushes.
  *  - The TLB has one array each for supervisor, supervisor with RFLAGS.AC (SMAP lifted), user and
  *    "always misses" (alignment checks, data breakpoints). Read and write tags are apart; an
  *    empty tag is one that its slot can never match.
@@ -158,13 +161,20 @@ struct block {
     struct op ops[];
 };
 
-enum { TLB_SIZE = 4096, JUMP_SIZE = 4096 };
+enum { TLB_SIZE = 4096, JUMP_SIZE = 4096, CODE_PAGES = 1024 };
 enum tlb_kind { TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER, TLB_NEVER, TLB_KINDS };
 
 struct tlb_entry {
     u64 read, write; /* page-aligned linear addresses */
     u64 delta;       /* host address - linear address */
-    u64 global;
+    u64 kind;        /* enum tlb_entry_kind */
+};
+
+/* The page of code that a linear address is. */
+struct code_page {
+    u64 page; /* page-aligned linear address, | 1: for user code */
+    u64 delta;
+    u64 age; /* in force while it equals cpu.code_age */
 };
 
 struct jump {
@@ -204,6 +214,7 @@ struct cpu {
     bool attention;  /* the dispatcher has something to look at before the next block */
     bool changed;    /* VMCS fields were written: derive state anew, check the entry */
     bool single;     /* one instruction at a time: TF, breakpoints, interrupt shadows */
+    bool plain;      /* tests: generic handlers alone, one instruction a block, none kept */
     bool faulted;    /* an exception was raised: its delivery counts one */
     bool entering; /* the event that the entry injects is being delivered: its faults count nothing
                     */
@@ -237,7 +248,9 @@ struct cpu {
     struct ept_entry ept[1024];
     u64 used[TLB_KINDS][TLB_SIZE / 64];
     struct tlb_entry tlbs[TLB_KINDS][TLB_SIZE] __attribute__((aligned(64)));
-    struct tlb_entry itlb[256];
+    u64 code_age;
+    u32 code_pages_used;
+    struct code_page code_pages[CODE_PAGES];
 };
 
 extern struct cpu software_cpu;

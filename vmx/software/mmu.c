@@ -259,10 +259,10 @@ static void clear_slot(struct cpu *c, u32 kind, u64 slot)
     c->used[kind][slot / 64] &= ~BIT(slot % 64);
 }
 
-static void clear_itlb(struct cpu *c)
+static void forget_code_pages(struct cpu *c)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(c->itlb); i++)
-        c->itlb[i].read = empty_tag(i);
+    c->code_age++;
+    c->code_pages_used = 0;
     c->generation++;
     c->stamp = c->generation << 8 | (c->stamp & 0xff);
 }
@@ -276,14 +276,15 @@ static void clear_where(struct cpu *c, bool (*drop)(const struct tlb_entry *, u6
                 if (drop(&c->tlbs[kind][slot], what))
                     clear_slot(c, kind, slot);
             }
-    clear_itlb(c);
+    forget_code_pages(c);
 }
 
-enum { ENTRY_GLOBAL = 1, ENTRY_LARGE = 2 };
+/* WRITABLE: a write was translated; the write tag itself may be gone, where there is code. */
+enum tlb_entry_kind { ENTRY_GLOBAL = 1, ENTRY_LARGE = 2, ENTRY_WRITABLE = 4 };
 
 static bool drop_unless_global(const struct tlb_entry *e, u64 all)
 {
-    return all || !(e->global & ENTRY_GLOBAL);
+    return all || !(e->kind & ENTRY_GLOBAL);
 }
 
 void tlb_flush(struct cpu *c, bool global_too)
@@ -293,7 +294,7 @@ void tlb_flush(struct cpu *c, bool global_too)
 
 static bool drop_page(const struct tlb_entry *e, u64 page)
 {
-    return e->global & ENTRY_LARGE || e->read == page || e->write == page;
+    return e->kind & ENTRY_LARGE || e->read == page || e->write == page;
 }
 
 void tlb_flush_page(struct cpu *c, u64 linear)
@@ -326,7 +327,8 @@ static void fill_tlb(struct cpu *c, const struct walk *w, u8 *host)
         e->write = empty_tag(slot);
     e->read = page;
     e->delta = host_page - page;
-    e->global = (w->global ? ENTRY_GLOBAL : 0) | (w->size > PAGE_SIZE ? ENTRY_LARGE : 0);
+    e->kind = (w->global ? ENTRY_GLOBAL : 0) | (w->size > PAGE_SIZE ? ENTRY_LARGE : 0) |
+              (w->access & ACC_WRITE ? ENTRY_WRITABLE : 0);
     if (w->access & ACC_WRITE && !c->watched[offset >> 12])
         e->write = page;
     c->used[kind][slot / 64] |= BIT(slot % 64);
@@ -340,15 +342,31 @@ static u8 *must_be_ram(struct cpu *c, u8 *host)
     return host;
 }
 
+/* Where the page is, or where it may be put. */
+static struct code_page *code_page_slot(struct cpu *c, u64 page)
+{
+    struct code_page *p;
+    u64 at = page >> 12 ^ page >> 22 ^ page << 4;
+    do
+        p = &c->code_pages[at++ & (CODE_PAGES - 1)];
+    while (p->age == c->code_age && p->page != page);
+    return p;
+}
+
+/* Nothing is evicted before all are: so a page that code runs in is known, however it got there. */
 static void *translate_fetch(struct cpu *c, struct walk *w)
 {
-    struct tlb_entry *e = &c->itlb[w->linear >> 12 & (ARRAY_SIZE(c->itlb) - 1)];
-    u64 page = w->linear & ~0xfffull;
-    if (e->read == page && e->write == (w->user ? 1u : 0u))
-        return (void *)(w->linear + e->delta);
+    u64 linear_page = w->linear & ~0xfffull, page = linear_page | w->user;
+    struct code_page *p = code_page_slot(c, page);
+    if (p->age == c->code_age)
+        return (void *)(w->linear + p->delta);
     walk(c, w);
     u8 *host = must_be_ram(c, ept_host(c, w->gpa, w->linear, w->access, false));
-    *e = (struct tlb_entry){page, w->user, ((u64)host & ~0xfffull) - page, 0};
+    if (c->code_pages_used == CODE_PAGES / 2)
+        forget_code_pages(c);
+    *code_page_slot(c, page) =
+        (struct code_page){page, ((u64)host & ~0xfffull) - linear_page, c->code_age};
+    c->code_pages_used++;
     return host;
 }
 
@@ -389,7 +407,7 @@ static void *translate_read(struct cpu *c, u64 linear, enum access_kind access)
 static void *translate_write(struct cpu *c, u64 linear, enum access_kind access)
 {
     const struct tlb_entry *e = tlb_slot(c, linear);
-    if (!(access & ACC_SYSTEM) && (linear ^ e->write) < 4096)
+    if (!(access & ACC_SYSTEM) && (linear ^ e->read) < 4096 && e->kind & ENTRY_WRITABLE)
         return (void *)(linear + e->delta);
     return translate(c, linear, access);
 }
