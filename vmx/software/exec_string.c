@@ -91,8 +91,8 @@ static u64 page_run(const struct cpu *c, const struct insn *insn, u64 linear, u6
 
 static bool bulk_possible(const struct cpu *c, const struct insn *insn)
 {
-    return c->bits == 64 && insn->address_size == 8 && !(c->rflags & RF_DF) &&
-           insn->segment < SEG_FS;
+    return c->bits == 64 && !c->single && !c->plain && insn->address_size == 8 &&
+           !(c->rflags & RF_DF) && insn->segment < SEG_FS;
 }
 
 static u64 bulk_stos(struct cpu *c, const struct insn *insn, u64 left)
@@ -139,6 +139,13 @@ static bool ends_compare(const struct cpu *c, const struct insn *insn)
     return insn->prefixes & PREFIX_REP ? !zero : zero;
 }
 
+/* Is what comes next still this instruction? Its own writes may have changed its bytes; those in
+ * a second page are not watched. */
+static bool must_fetch_again(const struct cpu *c)
+{
+    return c->op->fn == op_stale || c->op->offset + c->op->length > PAGE_SIZE || c->plain;
+}
+
 /* The block has paid for one iteration. */
 static void repeat(struct cpu *c, const struct insn *insn, one_fn one, bulk_fn bulk, bool compares)
 {
@@ -160,7 +167,7 @@ static void repeat(struct cpu *c, const struct insn *insn, one_fn one, bulk_fn b
         c->budget -= (i64)done - 1;
         if (left == done || (compares && ends_compare(c, insn)))
             return;
-        if (c->budget <= 0 || c->single)
+        if (c->budget <= 0 || c->single || must_fetch_again(c))
             break;
         c->budget--; /* for the iteration to come */
     }
