@@ -9,6 +9,7 @@
 #include "vmx/software/cpu.h"
 
 enum { HASH_SIZE = 1 << 16, BLOCK_INSNS = 64, BLOCK_SLOTS = 2 * BLOCK_INSNS + 4 };
+enum { KEPT = 8 }; /* in a key, which so is never 0 */
 enum { ARENA_BYTES = 40 << 20, COLD_COUNT = 640 << 10 };
 
 static struct {
@@ -178,7 +179,7 @@ static bool add_decoded(struct cpu *c, struct builder *b, const u8 *code, u32 ro
     struct insn insn;
     switch (insn_decode(&insn, code, room, c->bits)) {
     case DECODE_OK:
-        add(b, &insn, NULL, offset, c->bits == 64 && !c->single);
+        add(b, &insn, NULL, offset, c->bits == 64 && !c->single && !c->plain);
         return true;
     case DECODE_INVALID:
         add(b, &insn, exec_undefined, offset, false);
@@ -330,15 +331,15 @@ struct block *block_find(struct cpu *c)
     u64 linear = fetch_linear(c);
     const u8 *host = translate(c, linear, ACC_EXEC);
     u64 ram = (u64)(host - c->memory->base);
-    u64 mode = (c->bits == 64 ? 0 : c->bits == 32 ? 1 : 2) | (c->single ? 4 : 0);
+    u64 mode = (c->bits == 64 ? 0 : c->bits == 32 ? 1 : 2) | (c->single ? 4 : 0) | KEPT;
     struct block *block = look_up(ram << 4 | mode);
     c->gpr[PAGE_RIP] = c->rip - (linear & 0xfff);
-    if (!block) {
+    if (unlikely(c->plain)) {
+        block = shorter(c, host, linear, 1);
+    } else if (!block) {
         fill_builder(c, &builder, host - (linear & 0xfff), linear & 0xfff,
                      c->single ? 1 : BLOCK_INSNS);
-        if (!builder.count)
-            return make_crossing(c, linear, host);
-        block = keep(c, ram, ram << 4 | mode);
+        block = builder.count ? keep(c, ram, ram << 4 | mode) : make_crossing(c, linear, host);
     }
     if (unlikely(!within_limit(c, block))) {
         block = shorter(c, host, linear, 1);
