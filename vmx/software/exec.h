@@ -8,10 +8,11 @@
     /* exec_alu.c */                                                                               \
     X(alu_rm_reg)                                                                                  \
     X(alu_reg_rm)                                                                                  \
-    X(alu_acc_imm) X(alu_rm_imm) X(test_rm_reg) X(test_acc_imm) X(inc_dec_reg) X(group3)           \
-        X(group45) X(imul2) X(imul3) X(shift_imm) X(shift_1) X(shift_cl) X(shld_imm) X(shld_cl)    \
-            X(shrd_imm) X(shrd_cl) X(bit_reg) X(bit_imm) X(bsf) X(bsr) X(popcnt) X(xadd)           \
-                X(cmpxchg) X(group9) X(bswap) X(ascii) X(aam) X(aad) /* exec_move.c */             \
+    X(alu_acc_imm)                                                                                 \
+    X(alu_rm_imm) X(test_rm_reg) X(test_acc_imm) X(inc_dec_reg) X(group3) X(group45) X(imul2)      \
+        X(imul3) X(shift_imm) X(shift_1) X(shift_cl) X(shld_imm) X(shld_cl) X(shrd_imm) X(shrd_cl) \
+            X(bit_reg) X(bit_imm) X(bsf) X(bsr) X(popcnt) X(xadd) X(cmpxchg) X(group9) X(bswap)    \
+                X(ascii) X(aam) X(aad) /* exec_move.c */                                           \
         X(mov_rm_reg) X(mov_reg_rm) X(mov_rm_imm) X(mov_reg_imm) X(mov_moffs_load)                 \
             X(mov_moffs_store) X(movzx) X(movsx) X(movsxd) X(lea) X(xchg_rm) X(xchg_acc) X(cbw)    \
                 X(cwd) X(cmov) X(setcc) X(xlat) X(lahf) X(sahf) X(nop) X(movnti) X(push_reg)       \
@@ -31,6 +32,14 @@
 #define X(name) void exec_##name(struct cpu *, const struct insn *);
 EXECS(X)
 #undef X
+
+/* MOV SS and POP SS: nothing comes in before the next instruction is done, unless that is again one
+ * of them (SDM vol. 3, 6.8.3). */
+static inline void begin_stack_shadow(struct cpu *c)
+{
+    if (!(V(GUEST_INTERRUPTIBILITY) & BLOCKED_BY_MOV_SS))
+        c->shadow = BLOCKED_BY_MOV_SS;
+}
 
 bool condition_holds(const struct cpu *, u32 condition);
 /* --- what system instructions share --- */

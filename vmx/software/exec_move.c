@@ -268,7 +268,7 @@ void exec_pop_seg(struct cpu *c, const struct insn *insn)
     load_segment(c, segment, (u16)peek(c, 0, 2));
     put_gpr(c, RSP, sp, bytes);
     if (segment == SEG_SS)
-        c->shadow = BLOCKED_BY_MOV_SS;
+        begin_stack_shadow(c);
 }
 
 void exec_pusha(struct cpu *c, const struct insn *insn)

@@ -21,7 +21,7 @@ void exec_mov_to_seg(struct cpu *c, const struct insn *insn)
 {
     load_segment(c, insn->reg, (u16)read_rm(c, insn, 2));
     if (insn->reg == SEG_SS)
-        c->shadow = BLOCKED_BY_MOV_SS;
+        begin_stack_shadow(c);
 }
 
 void exec_lds(struct cpu *c, const struct insn *insn) /* LES LDS LSS LFS LGS */
