@@ -9,7 +9,7 @@
 #include "vmx/processor.h"
 
 enum { ERROR_CONTROLS = 7, REASON_GUEST_STATE = 33 };
-enum { VTPR = 0x80 };
+enum { VTPR = 0x80, CPU_LINEAR_BITS = 48 };
 
 static bool control_allowed(u64 value, u32 msr)
 {
@@ -77,14 +77,21 @@ static bool activity_valid(struct cpu *c)
     return !(external && (blocked & 3 || !(V(GUEST_RFLAGS) & RF_IF))) && V(GUEST_LINK) == ~0ull;
 }
 
+/* Bits 63:48 alike; canonical it need not be: that is the fetch's business (SDM 27.3.1.4). */
+static bool rip_valid(const struct cpu *c)
+{
+    u64 high = c->rip >> CPU_LINEAR_BITS;
+    if (V(GUEST_EFER) & EFER_LMA && SEG_ACCESS(SEG_CS) & AR_L)
+        return high == 0 || high == 0xffff;
+    return !(c->rip >> 32);
+}
+
 static bool guest_valid(struct cpu *c)
 {
     u64 rflags = V(GUEST_RFLAGS);
     if (rflags & ~0x3f7fd7ull || !(rflags & 2))
         return false;
-    if (V(GUEST_EFER) & EFER_LMA && SEG_ACCESS(SEG_CS) & AR_L ? !canonical(c->rip) : c->rip >> 32)
-        return false;
-    return control_registers_valid(c) && code_segment_valid(c) && tables_valid(c) &&
+    return rip_valid(c) && control_registers_valid(c) && code_segment_valid(c) && tables_valid(c) &&
            activity_valid(c);
 }
 

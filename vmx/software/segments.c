@@ -138,6 +138,19 @@ void load_segment(struct cpu *c, u32 segment, u16 selector)
     }
 }
 
+/* The second half of an LDT's or TSS's descriptor in IA-32e mode (SDM vol. 3, 7.2.3). */
+static void widen_base(struct cpu *c, u16 selector, struct descriptor *d)
+{
+    if (!c->long_mode)
+        return;
+    if ((selector | 7u) + 8 > V(GUEST_GDTR_LIMIT))
+        raise_error(c, VECTOR_GP, selector & 0xfffc);
+    u64 high = system_read(c, descriptor_linear(c, selector) + 8, 8);
+    d->base |= high << 32;
+    if (high >> 40 & 0x1f || !canonical(d->base))
+        raise_error(c, VECTOR_GP, selector & 0xfffc);
+}
+
 void load_ldtr(struct cpu *c, u16 selector)
 {
     if (!(selector & 0xfffc)) {
@@ -152,8 +165,7 @@ void load_ldtr(struct cpu *c, u16 selector)
         raise_error(c, VECTOR_GP, selector & 0xfffc);
     if (!(d.access & AR_P))
         raise_error(c, VECTOR_NP, selector & 0xfffc);
-    if (c->long_mode)
-        d.base |= system_read(c, descriptor_linear(c, selector) + 8, 4) << 32;
+    widen_base(c, selector, &d);
     set_segment(c, SEG_LDTR, selector, &d);
 }
 
@@ -169,8 +181,7 @@ void load_tr(struct cpu *c, u16 selector)
         raise_error(c, VECTOR_GP, selector & 0xfffc);
     if (!(d.access & AR_P))
         raise_error(c, VECTOR_NP, selector & 0xfffc);
-    if (c->long_mode)
-        d.base |= system_read(c, descriptor_linear(c, selector) + 8, 4) << 32;
+    widen_base(c, selector, &d);
     system_write(c, descriptor_linear(c, selector) + 5, (d.access & 0xff) | 2, 1); /* busy */
     d.access |= 2;
     set_segment(c, SEG_TR, selector, &d);
