@@ -339,7 +339,7 @@ static bool sets_flags(const struct insn *insn) /* FCOMI and friends */
 
 static void exec_x87(struct cpu *c, const struct insn *insn)
 {
-    struct x87_frame frame;
+    struct x87_frame *frame = thunk_frame(sizeof(*frame));
     struct operand o = operands[insn->opcode & 7][insn->reg & 7];
     u64 linear = 0;
     u16 fcw = c->x87.fcw, masked = fcw | 0x3f;
@@ -349,22 +349,22 @@ static void exec_x87(struct cpu *c, const struct insn *insn)
         if (o.stores)
             probe_write(c, linear, o.bytes);
         else
-            copy_in(c, frame.memory, linear, o.bytes);
+            copy_in(c, frame->memory, linear, o.bytes);
     }
-    fx_image(c, frame.image);
-    memcpy(frame.image, &masked, 2);
+    fx_image(c, frame->image);
+    memcpy(frame->image, &masked, 2);
     u16 fsw = c->x87.fsw & 0x7f7f;
-    memcpy(frame.image + 2, &fsw, 2);
-    memset(frame.image + 24, 0, 8);
-    frame.image[24] = 0x80, frame.image[25] = 0x1f; /* the thunk's FXRSTOR loads MXCSR as well */
-    frame.flags = (get_rflags(c) & RF_STATUS) | 0x202;
-    ((thunk_fn)insn->immediate2)(&frame);
-    bool done = take_results(c, fcw, frame.image);
+    memcpy(frame->image + 2, &fsw, 2);
+    memset(frame->image + 24, 0, 8);
+    frame->image[24] = 0x80, frame->image[25] = 0x1f; /* the thunk's FXRSTOR loads MXCSR as well */
+    frame->flags = (get_rflags(c) & RF_STATUS) | 0x202;
+    ((thunk_fn)insn->immediate2)(frame);
+    bool done = take_results(c, fcw, frame->image);
     set_pointers(c, insn);
     if (done && sets_flags(insn))
-        set_status(c, frame.flags & RF_STATUS);
+        set_status(c, frame->flags & RF_STATUS);
     if (done && insn->has_memory && o.stores)
-        copy_out(c, linear, frame.memory, o.bytes);
+        copy_out(c, linear, frame->memory, o.bytes);
 }
 
 static exec_fn memory_control(const struct insn *insn)

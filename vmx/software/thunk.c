@@ -16,7 +16,7 @@
 enum { STORE_BYTES = 8 << 20, FORMS = 1 << 17 };
 
 static struct {
-    u8 *write, *run;
+    u8 *write, *run, *frame_end;
     u64 used;
     struct {
         u64 key;
@@ -25,11 +25,26 @@ static struct {
     u32 count;
 } store;
 
+static u8 *guarded_page(void)
+{
+    u8 *at = mmap(NULL, 3 * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED || mprotect(at + PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE))
+        return NULL;
+    return at + PAGE_SIZE;
+}
+
+void *thunk_frame(u32 bytes)
+{
+    return store.frame_end ? store.frame_end - bytes : NULL;
+}
+
 static bool open_store(void)
 {
+    u8 *page = guarded_page();
     int descriptor = memfd_create("hindvisor-thunks", MFD_CLOEXEC);
-    if (descriptor < 0 || ftruncate(descriptor, STORE_BYTES))
+    if (!page || descriptor < 0 || ftruncate(descriptor, STORE_BYTES))
         return false;
+    store.frame_end = page + PAGE_SIZE;
     store.write = mmap(NULL, STORE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     store.run = mmap(NULL, STORE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor, 0);
     close(descriptor);
@@ -522,7 +537,7 @@ static void finish_operands(struct cpu *c, const struct insn *insn, const struct
 
 static void exec_thunk(struct cpu *c, const struct insn *insn)
 {
-    struct thunk_frame frame;
+    struct thunk_frame *frame = thunk_frame(sizeof(*frame));
     struct form f;
     bool same;
     u64 linear = 0;
@@ -536,25 +551,25 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
         if (f.stores)
             probe_write(c, linear, f.memory);
         else
-            copy_in(c, frame.memory, linear, f.memory);
+            copy_in(c, frame->memory, linear, f.memory);
     } else {
-        load_operand(c, &frame, f.rm, insn->rm, false);
+        load_operand(c, frame, f.rm, insn->rm, false);
     }
-    load_operand(c, &frame, f.reg, insn->reg, true);
-    memcpy(frame.xmm0, c->xmm[0], 16);
-    frame.rax = c->gpr[RAX];
-    frame.rdx = c->gpr[RDX];
+    load_operand(c, frame, f.reg, insn->reg, true);
+    memcpy(frame->xmm0, c->xmm[0], 16);
+    frame->rax = c->gpr[RAX];
+    frame->rdx = c->gpr[RDX];
     if (f.floats)
-        run_masked(c, (thunk_fn)insn->immediate2, &frame);
+        run_masked(c, (thunk_fn)insn->immediate2, frame);
     else
-        ((thunk_fn)insn->immediate2)(&frame);
+        ((thunk_fn)insn->immediate2)(frame);
     if (insn->has_memory && f.stores) {
         if (f.reg == ROLE_MM)
             enter_mmx(c);
-        copy_out(c, linear, frame.memory, f.memory);
+        copy_out(c, linear, frame->memory, f.memory);
         return;
     }
-    finish_operands(c, insn, &f, &frame, same);
+    finish_operands(c, insn, &f, frame, same);
 }
 
 /* --- by hand

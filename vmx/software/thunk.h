@@ -25,6 +25,10 @@ struct x87_frame {
 
 typedef void (*thunk_fn)(void *frame);
 
+/* Where thunks find their frame of `bytes`: one place for all. A page without rights begins where
+ * it ends, so that no thunk reads or writes beyond. NULL: there is no thunk yet. */
+void *thunk_frame(u32 bytes);
+
 /* The thunk of these bytes, made once; `key` names the form. NULL: no room. */
 thunk_fn thunk_for(u64 key, const u8 *code, u32 length);
 
