@@ -9,19 +9,21 @@ build=${1:-build}
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-"$build/tests/unit" --jobs 2 --verbose --color=never >"$out" 2>&1
-status=$?
-# Criterion says [PASS], [FAIL] or [SKIP] SUITE::TEST; reasons come as [----] lines before it.
-awk '
-    /^\[(PASS|FAIL|SKIP)\]/ {
-        name = $2; sub(/:$/, "", name); sub(/::/, "/", name)
-        print ($1 == "[PASS]" ? "ok " : $1 == "[SKIP]" ? "skip " : "FAIL ") name
-        if ($1 == "[FAIL]") printf "%s", said
-        said = ""
-        next
-    }
-    /^\[RUN \]/ { next }
-    { said = said "    " $0 "\n" }' "$out"
-tested=$(sed -nE 's/^\[====\] Synthesis: Tested: ([0-9]+).*/\1/p' "$out")
-[ -n "$tested" ] || { echo "FAIL unit-tests-end"; tail -n 20 "$out" | sed 's/^/    /'; exit 1; }
+status=0
+for program in unit unit_software; do
+    "$build/tests/$program" --jobs 2 --verbose --color=never >"$out" 2>&1 || status=1
+    # Criterion says [PASS], [FAIL] or [SKIP] SUITE::TEST; reasons come as [----] lines before it.
+    awk '
+        /^\[(PASS|FAIL|SKIP)\]/ {
+            name = $2; sub(/:$/, "", name); sub(/::/, "/", name)
+            print ($1 == "[PASS]" ? "ok " : $1 == "[SKIP]" ? "skip " : "FAIL ") name
+            if ($1 == "[FAIL]") printf "%s", said
+            said = ""
+            next
+        }
+        /^\[RUN \]/ { next }
+        { said = said "    " $0 "\n" }' "$out"
+    tested=$(sed -nE 's/^\[====\] Synthesis: Tested: ([0-9]+).*/\1/p' "$out")
+    [ -n "$tested" ] || { echo "FAIL $program-tests-end"; tail -n 20 "$out" | sed 's/^/    /'; status=1; }
+done
 exit $status
