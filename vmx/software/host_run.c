@@ -1,5 +1,5 @@
 /* A run in this process; see host_run.h. */
-#define _GNU_SOURCE /* MAP_NORESERVE */
+#define _GNU_SOURCE /* MAP_NORESERVE, MADV_HUGEPAGE */
 #include "vmx/software/host_run.h"
 
 #include <stdio.h>
@@ -43,6 +43,8 @@ static struct err build_memory(u64 size)
     u8 *ram = zeroed(size), *books = zeroed(memory_overhead(size));
     run.tables = run.tables_start = zeroed(tables);
     run.tables_end = run.tables + tables;
+    if (ram)
+        madvise(ram, size, MADV_HUGEPAGE); /* fewer faults; without it all works as well */
     if (!ram || !books || !run.tables)
         return ERR(
             NO_SPACE,
