@@ -7,67 +7,42 @@
 # usage: tests/runs/linux.sh [BUILD] [--seeds N]    N noise seeds under each clock on each pair of
 #                                                   processors; without it: a few of all
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/boots.sh"
 seeds=0
 [ "${2:-}" != --seeds ] || seeds=$3
-traces=$work/traces
-mkdir "$traces"
 
-kernel=$("$root/tools/fetch-kernel" 2>"$work/out") || { result fetch-kernel 1 "$work/out"; exit 1; }
-initrd=$work/initramfs.cpio.gz
-"$root/tools/mkinitramfs" "$initrd" 2>"$work/out" || { result make-initramfs 1 "$work/out"; exit 1; }
+fetch_kernels cloud
+make_initrd
 
-# lines: RECORDER REPLAYER CLOCK SEED
 list_runs() {
-    echo "software software count none"
-    echo "bochs software count none"
+    echo "software software cloud count none"
+    echo "bochs software cloud count none"
     if [ "$seeds" = 0 ]; then
-        echo "software bochs count 1
-            software software count 2
-            software software host 3
-            software software host 4
-            software bochs host 5
-            bochs software host 6" | sed 's/^ *//'
+        echo "software bochs cloud count 1
+            software software cloud count 2
+            software software cloud host 3
+            software software cloud host 4
+            software bochs cloud host 5
+            bochs software cloud host 6" | sed 's/^ *//'
         return
     fi
     local next=1 pair clock seed
     for pair in "software software" "bochs bochs" "software bochs" "bochs software"; do
         for clock in count host; do
             for seed in $(seq "$seeds"); do
-                echo "$pair $clock $next"
+                echo "$pair cloud $clock $next"
                 next=$((next + 1))
             done
         done
     done
 }
 
-# One recording and its replay; what came out of them is judged below, in order.
-boot() { # RECORDER REPLAYER CLOCK SEED
-    local at=$traces/$1-$2-$3-$4 noise=
-    [ "$4" = none ] || noise="--noise $4"
-    # shellcheck disable=SC2086
-    timeout -k 5 900 "$hindvisor" record --processor "$1" --kernel "$kernel" --initrd "$initrd" --append console=ttyS0 \
-        --clock "$3" $noise -o "$at" >"$at.console" 2>"$at.record" </dev/null
-    echo $? >"$at.recorded"
-    timeout -k 5 900 "$hindvisor" replay --processor "$2" "$at" >"$at.again" 2>"$at.replay" </dev/null
-    echo $? >"$at.replayed"
-}
-export -f boot
-export hindvisor kernel initrd traces
 runs=$(list_runs)
-# shellcheck disable=SC2016
-tr '\n' '\0' <<<"$runs" | xargs -0 -P 2 -I{} bash -c 'set -- {}; boot "$@"'
+boot_all <<<"$runs"
 
-while read -r recorder replayer clock seed; do
-    name=$recorder-$replayer-$clock-$seed at=$traces/$recorder-$replayer-$clock-$seed
-    [ "$(cat "$at.recorded")" = 0 ] && grep -q 'recorded: the guest powered off' "$at.record" &&
-        grep -aq 'hindvisor: userspace reached' "$at.console"
-    result "linux-records-$name" $? "$at.console" "$at.record"
-    [ "$(cat "$at.replayed")" = 0 ] && grep -q 'replay: same: .* 0 divergences' "$at.replay"
-    result "linux-replays-$name" $? "$at.replay"
-    cmp -s "$at.console" "$at.again"
-    result "linux-console-$name-is-the-same-again" $? "$at.again"
-    grep -E '^replay: ' "$at.replay" | sed 's/^/    /'
-done <<<"$runs"
+for name in $(tr ' ' - <<<"$runs"); do
+    judge_boot linux "$name" 'hindvisor: userspace reached'
+done
 
 # All pairwise different: by the guest's position at injections, not by host time stamps.
 fingerprint() { "$hindvisor" dump "$traces/$1" --kind injection 2>&1 | md5sum; }
@@ -77,8 +52,8 @@ distinct=$(for run in $noisy; do fingerprint "$run"; done | sort -u | wc -l)
 result "linux-recordings-differ-from-each-other" $?
 
 # Without noise both processors record the same run.
-same=software-software-count-none
-[ "$(fingerprint $same)" = "$(fingerprint bochs-software-count-none)" ]
+same=software-software-cloud-count-none
+[ "$(fingerprint $same)" = "$(fingerprint bochs-software-cloud-count-none)" ]
 result "linux-both-processors-record-the-same" $?
 
 # Sizes: the issue's limits.
