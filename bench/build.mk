@@ -1,14 +1,15 @@
-# Benchmarks. `make bench` runs all three; each result is printed and kept in build/bench/:
+# Benchmarks. `make bench` runs the first three; each result is printed and kept in build/bench/:
 #   micro.json  host time of the hot functions (Google Benchmark)
 #   exits.json  exact cost of each kind of exit, in guest ticks under Bochs
 #   boot.json   what recording adds to the stock kernel's boot, and the trace's size
+#   peers.json  the boot and workloads beside QEMU and Bochs (`make bench-peers`: some 20 minutes)
 # Exit status 1: some figure is over its limit.
 
 BENCH_ROUNDS ?= 3   # boots of each kind
 BENCH_GUEST  := $(BUILD)/image/exits.elf   # installed: `hindvisor bench` runs it
 BENCH_IMAGE  := HINDVISOR_IMAGE=$(BUILD)/image
 
-.PHONY: bench-micro bench-exits bench-boot packages-bench
+.PHONY: bench-micro bench-exits bench-boot bench-peers packages-bench
 packages-bench:
 	@.ci/packages bench
 
@@ -53,3 +54,23 @@ $(BUILD)/bench/micro: $(BENCH_MICRO) $(BUILD)/hosted/hindvisor.a
 
 bench-micro: $(BUILD)/bench/micro ## host time of the hot functions; BENCH_TRACE=DIR: records of that trace
 	$< --benchmark_out=$(BUILD)/bench/micro.json --benchmark_out_format=json $(BENCH_OPTIONS)
+
+# What the comparison runs in its guests: a static program for Linux, and an initramfs with it.
+WORKLOADS := $(wildcard bench/workloads/*.c)
+
+$(BUILD)/bench/workloads/bin/workload: $(WORKLOADS) bench/workloads/workload.h | packages
+	@mkdir -p $(@D)
+	$(call say,CC,bench/workloads (for guests))$(CC) -std=gnu11 -O2 -I. $(WARNINGS) -static -o $@ $(WORKLOADS)
+
+$(BUILD)/bench/workloads.img: $(BUILD)/bench/workloads/bin/workload bench/workloads/init tools/mkinitramfs
+	tools/mkinitramfs $@ --init bench/workloads/init --add $(BUILD)/bench/workloads
+
+$(BUILD)/bench/peers: $(call objects,hosted,bench/child.c $(wildcard bench/peers*.c)) $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
+
+bench-peers: | packages-bench
+bench-peers: $(BUILD)/bench/peers $(BUILD)/hindvisor $(BUILD)/bench/workloads.img $(BUILD)/guests/power_off.elf image ## the boot and workloads beside QEMU and Bochs; PEERS="integer forking": only these
+	kernel=$$(tools/fetch-kernel --cloud) && \
+	    $< $(BENCH_ROUNDS) $(BUILD)/hindvisor "$$kernel" $(BUILD)/bench/workloads.img \
+	        $(BUILD)/guests/power_off.elf $(BUILD)/bench/peers.json $(PEERS)
