@@ -19,7 +19,9 @@ $(BUILD)/bench/guest/%.o: bench/guest/%.c | packages
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(GUEST_FLAGS) -o $@ -c $<
 
-$(BENCH_GUEST): $(BUILD)/bench/guest/exits.o $(GUEST_LIB) tests/guests/lib/guest.ld
+PROCESSOR_GUEST := $(BUILD)/bench/processor.elf
+
+$(BENCH_GUEST) $(PROCESSOR_GUEST): $(BUILD)/bench/%.elf: $(BUILD)/bench/guest/%.o $(GUEST_LIB) tests/guests/lib/guest.ld
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -nostdlib -static -no-pie -Wl,-T,tests/guests/lib/guest.ld -Wl,--build-id=none \
 	    -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -o $@ $(filter %.o,$^)
@@ -52,8 +54,8 @@ $(BUILD)/bench/micro: $(BENCH_MICRO) $(BUILD)/hosted/hindvisor.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)g++ -o $@ $^ $(LIBS) -lbenchmark -lpthread
 
-bench-micro: $(BUILD)/bench/micro ## host time of the hot functions; BENCH_TRACE=DIR: records of that trace
-	$< --benchmark_out=$(BUILD)/bench/micro.json --benchmark_out_format=json $(BENCH_OPTIONS)
+bench-micro: $(BUILD)/bench/micro $(PROCESSOR_GUEST) ## host time of the hot functions; BENCH_TRACE=DIR: records of that trace
+	BENCH_PROCESSOR_GUEST=$(PROCESSOR_GUEST) $< --benchmark_out=$(BUILD)/bench/micro.json --benchmark_out_format=json $(BENCH_OPTIONS)
 
 # What the comparison runs in its guests: a static program for Linux, and an initramfs with it.
 WORKLOADS := $(wildcard bench/workloads/*.c)

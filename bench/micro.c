@@ -9,5 +9,6 @@ int main(int argc, char **argv)
     register_machine_benchmarks();
     register_memory_benchmarks();
     register_decode_benchmarks();
+    register_processor_benchmarks();
     return bench_main(argc, argv);
 }

@@ -288,6 +288,7 @@ static struct block *keep(struct cpu *c, u64 ram, u64 key)
     cache.used += bytes;
     memcpy(&cache.cold[cache.cold_used], builder.cold, builder.count * sizeof(struct cold));
     *block = (struct block){.key = key};
+    c->tally.blocks_made++;
     finish(&builder, block, cache.cold_used);
     cache.cold_used += builder.count;
     bucket = &cache.hash[(key >> 4 ^ key >> 20 ^ key) & (HASH_SIZE - 1)];
@@ -329,6 +330,7 @@ static struct block *shorter(struct cpu *c, const u8 *host, u64 linear, u32 limi
 struct block *block_find(struct cpu *c)
 {
     u64 linear = fetch_linear(c);
+    c->tally.block_searches++;
     const u8 *host = translate(c, linear, ACC_EXEC);
     u64 ram = (u64)(host - c->memory->base);
     u64 mode = (c->bits == 64 ? 0 : c->bits == 32 ? 1 : 2) | (c->single ? 4 : 0) | KEPT;
@@ -382,6 +384,7 @@ static void make_stale(struct block *block)
 
 static void drop_page(struct cpu *c, u64 page)
 {
+    c->tally.pages_dropped++;
     for (struct block *b = c->page_blocks[page]; b; b = b->page_next)
         make_stale(b);
     make_stale(&scratch.block); /* it may be what is running */

@@ -197,6 +197,12 @@ struct x87 {
     u8 st[8][16]; /* by place in the FXSAVE image: ST0.. */
 };
 
+/* What the slow paths did since software_reset(). */
+struct tally {
+    u64 block_searches, blocks_made, pages_dropped; /* pages: of code, written */
+    u64 page_walks, tlb_flushes;
+};
+
 struct cpu {
     u64 gpr[PLACES];
     struct tlb_entry *tlb;
@@ -243,6 +249,7 @@ struct cpu {
     u8 xmm[16][16] __attribute__((aligned(64)));
     u32 mxcsr;
     struct x87 x87;
+    struct tally tally;
     u64 generation;
     struct jump jumps[JUMP_SIZE];
     struct ept_entry ept[1024];

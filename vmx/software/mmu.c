@@ -226,6 +226,7 @@ static void set_accessed_dirty(struct cpu *c, const struct walk *w)
 
 static void walk(struct cpu *c, struct walk *w)
 {
+    c->tally.page_walks++;
     w->allowed = PTE_RW | PTE_US;
     if (!(V(GUEST_CR0) & CR0_PG)) {
         w->gpa = w->linear & 0xffffffff;
@@ -289,6 +290,7 @@ static bool drop_unless_global(const struct tlb_entry *e, u64 all)
 
 void tlb_flush(struct cpu *c, bool global_too)
 {
+    c->tally.tlb_flushes++;
     clear_where(c, drop_unless_global, global_too);
 }
 

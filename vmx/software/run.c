@@ -402,6 +402,7 @@ void software_reset(void)
     c->vcpu = NULL;
     c->changed = true;
     c->pending_debug = 0;
+    c->tally = (struct tally){0};
     software_stop_reason[0] = 0;
 }
 
