@@ -30,7 +30,7 @@ struct guest_time {
 
 void guest_time_init(struct guest_time *, const struct manifest *);
 /* The next record in merged order; returns its guest ns (`now`). A stop, clock or timer record
- * comes before its exit and is given the time before it: trace/timeline.h looks ahead. */
+ * comes before its exit and is given the time before it: trace/moments.h looks ahead. */
 u64 guest_time_at(struct guest_time *, const union record *);
 /* The same for an exit record: the time when it happened. */
 u64 guest_time_at_exit(struct guest_time *, const struct exit_record *);

@@ -9,7 +9,7 @@
 
 #include "trace/export/guest_events.h"
 #include "trace/layout.h"
-#include "trace/timeline.h"
+#include "trace/moments.h"
 
 /* One thing to export. */
 struct export_item {

@@ -57,7 +57,7 @@ const char *export_fixed_word(const struct export_field *field, u64 value)
 struct walk {
     struct export *x;
     const struct export_format *format;
-    struct timeline timeline;
+    struct moments moments;
     struct guest_event event; /* the next of the source */
     bool have_event;
     u64 ns;                /* of the item put last */
@@ -179,14 +179,14 @@ static bool put_all(struct walk *w)
     enum trace_step step;
     if (!next_event(w))
         return false;
-    while ((step = timeline_next(&w->timeline, &moment)) == TRACE_RECORD) {
+    while ((step = moments_next(&w->moments, &moment)) == TRACE_RECORD) {
         if (!put_moment(w, moment))
             return false;
         if (moment->record.kind == REC_EXIT)
             show_progress(w, moment->exit);
     }
     if (step == TRACE_ERROR)
-        return export_fail(w->x, timeline_failure(&w->timeline));
+        return export_fail(w->x, moments_failure(&w->moments));
     return put_events(w, w->x->job->to == NEVER ? NEVER : w->ns);
 }
 
@@ -197,14 +197,14 @@ static void run(struct export *x, const struct export_format *format)
     if (w) {
         w->x = x;
         w->format = format;
-        failure = timeline_begin(&w->timeline, x->job->trace, x->job->from, x->job->to);
+        failure = moments_begin(&w->moments, x->job->trace, x->job->from, x->job->to);
     }
     if (failure.code)
         export_fail(x, failure);
     else if (format->begin(x) && put_all(w))
         format->end(x);
     if (w)
-        timeline_end(&w->timeline);
+        moments_end(&w->moments);
     free(w);
 }
 

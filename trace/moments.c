@@ -1,21 +1,21 @@
-/* See timeline.h. */
-#include "trace/timeline.h"
+/* See moments.h. */
+#include "trace/moments.h"
 
-struct failure timeline_begin(struct timeline *t, struct trace *trace, u64 from, u64 to)
+struct failure moments_begin(struct moments *t, struct trace *trace, u64 from, u64 to)
 {
-    *t = (struct timeline){.cursor = trace_cursor_merged(trace), .from = from, .to = to};
+    *t = (struct moments){.cursor = trace_cursor_merged(trace), .from = from, .to = to};
     guest_time_init(&t->time, trace_manifest(trace));
     return t->cursor ? NO_FAILURE
                      : fail(NO_SPACE, "%.300s: no memory to read the trace", trace_path(trace));
 }
 
-void timeline_end(struct timeline *t)
+void moments_end(struct moments *t)
 {
     trace_cursor_free(t->cursor);
     t->cursor = NULL;
 }
 
-struct failure timeline_failure(const struct timeline *t)
+struct failure moments_failure(const struct moments *t)
 {
     return trace_cursor_failure(t->cursor);
 }
@@ -26,7 +26,7 @@ static bool comes_before_its_exit(u32 kind)
 }
 
 /* Fills the queue up to a record whose time is known, which is then the time of all in it. */
-static enum trace_step fill(struct timeline *t)
+static enum trace_step fill(struct moments *t)
 {
     struct moment *last;
     t->held = t->next = 0;
@@ -41,7 +41,7 @@ static enum trace_step fill(struct timeline *t)
         last->stream = trace_cursor_stream(t->cursor);
         guest_time_at(&t->time, &last->record);
         t->held++;
-    } while (comes_before_its_exit(last->record.kind) && t->held < TIMELINE_AHEAD);
+    } while (comes_before_its_exit(last->record.kind) && t->held < MOMENTS_AHEAD);
     for (u32 i = 0; i < t->held; i++) {
         t->queue[i].ns = t->time.now;
         t->queue[i].exact = t->time.exact;
@@ -50,13 +50,13 @@ static enum trace_step fill(struct timeline *t)
 }
 
 /* Records of one exit may lie a few records after the next exit's, never a block after. */
-static bool is_past(const struct timeline *t, u64 exit)
+static bool is_past(const struct moments *t, u64 exit)
 {
     enum { MARGIN = 64 };
     return t->to < NEVER - MARGIN && exit > t->to + MARGIN;
 }
 
-enum trace_step timeline_next(struct timeline *t, const struct moment **moment)
+enum trace_step moments_next(struct moments *t, const struct moment **moment)
 {
     for (;;) {
         enum trace_step step = t->next < t->held ? TRACE_RECORD : fill(t);
