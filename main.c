@@ -18,6 +18,7 @@ static const struct {
     {"replay", cmd_replay, "run it again and compare every step"},
     {"info", cmd_info, "what a trace holds"},
     {"dump", cmd_dump, "a trace's records, as text or JSON"},
+    {"diff", cmd_diff, "where two traces differ"},
     {"export", cmd_export, "a trace in the formats of other tools"},
     {"analyze", cmd_analyze, "statistics of a run: exits and how long they took"},
     {"merge", cmd_merge, "partial statistics into one"},

@@ -1,0 +1,14 @@
+/* The result of a comparison for people and for programs. */
+#ifndef TRACE_DIFF_REPORT_H
+#define TRACE_DIFF_REPORT_H
+
+#include "trace/diff/diff.h"
+
+#include <stdio.h>
+
+/* The two traces; A first. */
+void diff_print_table(FILE *, const struct diff_result *, struct trace *const traces[DIFF_SIDES]);
+/* One object; its keys are described in hindvisor-diff(1). */
+void diff_print_json(FILE *, const struct diff_result *, struct trace *const traces[DIFF_SIDES]);
+
+#endif
