@@ -37,7 +37,7 @@ SANITIZED_OBJECTS := $(call objects,sanitized,$(SHARED) $(HOSTED))
 IMAGE_OBJECTS     := $(call objects,image,$(SHARED) $(IMAGE_C) $(IMAGE_S))
 
 .PHONY: all demo check check-long check-fast bench install uninstall clean help image guests packages layout
-all: $(BUILD)/hindvisor image guests ## build the command, the image and the test guests
+all: $(BUILD)/hindvisor $(BUILD)/hindvisor-lttng.so image guests ## build the command, the image and the test guests
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile $(wildcard */build.mk */*/build.mk) | sed 's/:.*##/\t/' | expand -t 14
@@ -66,6 +66,14 @@ $(BUILD)/fuzzed/hindvisor.a: $(call objects,fuzzed,$(SHARED) $(HOSTED))
 $(BUILD)/hindvisor: $(BUILD)/hosted/main.o $(BUILD)/hosted/hindvisor.a
 	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
 
+# The LTTng-UST plug-in, where LTTng's headers are; `hindvisor record --lttng` says what is missing.
+LTTNG_SOURCES := trace/lttng/plugin.c trace/layout.c
+$(BUILD)/hindvisor-lttng.so: $(LTTNG_SOURCES) $(wildcard trace/lttng/*.h) trace/schema.h trace/manifest.h | packages
+	@mkdir -p $(@D)
+	@if ! echo '#include <lttng/tracepoint.h>' | $(CC) -E - >/dev/null 2>&1; then exit 0; fi; \
+	$(if $(V),set -x;,printf '  %-5s %s\n' LD $@;) \
+	$(CC) $(filter-out -MMD -MP,$(COMMON)) -fPIC -shared -o $@ $(LTTNG_SOURCES) -llttng-ust -ldl
+
 # --- the image ---------------------------------------------------------------
 # No SSE or x87 in it: the guest's registers of those kinds stay live in the CPU.
 FREESTANDING := -ffreestanding -nostdlib -fno-pie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
@@ -89,8 +97,9 @@ $(BUILD)/image/%.o: %.S | packages
 demo: $(BUILD)/hindvisor | packages ## record and replay the boot of Debian's cloud kernel
 	@tools/demo $(BUILD)
 
-install: $(BUILD)/hindvisor image man ## copy the command, the image and the man pages below PREFIX (/usr/local)
+install: $(BUILD)/hindvisor $(BUILD)/hindvisor-lttng.so image man ## copy the command, the image and the man pages below PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/hindvisor $(DESTDIR)$(PREFIX)/bin/hindvisor
+	! [ -e $(BUILD)/hindvisor-lttng.so ] || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/hindvisor-lttng.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/hindvisor $(BUILD)/image/hindvisor.bin $(BUILD)/image/rom.bin $(BUILD)/image/exits.elf
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN_PAGES)
 

@@ -10,6 +10,7 @@
 #include "core/machine.h"
 #include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/observer.h"
 #include "replay/commands/record_options.h"
 #include "replay/commands/session.h"
 #include "vmx/carriers/report.h"
@@ -28,6 +29,7 @@ struct recording {
     char disk[CARRIER_PATH];
     struct trace_writer *writer;
     u64 chunks;
+    observe_function *observe; /* NULL: nobody watches */
     struct carrier_outcome outcome;
 };
 
@@ -35,6 +37,8 @@ static struct failure take_chunk(void *context, const void *payload, u32 length)
 {
     struct recording *r = context;
     ATTEMPT(trace_append_chunk(r->writer, payload, length));
+    if (r->observe)
+        r->observe(payload, length);
     return r->chunks++ ? NO_FAILURE : cli_point_latest(r->trace);
 }
 
@@ -52,6 +56,8 @@ static struct failure check_inputs(struct recording *r)
              format == KERNEL_ELF ? "elf" : "linux");
     ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     r->carrier = carrier_find(o->manifest.processor);
+    if (o->lttng)
+        ATTEMPT(observer_load(&r->observe));
     o->manifest.tsc_hz = carrier_tsc_hz(r->carrier);
     if (r->carrier->by_hand)
         snprintf(o->manifest.host_cpu, sizeof(o->manifest.host_cpu), "a machine booted by hand");

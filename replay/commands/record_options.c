@@ -31,6 +31,7 @@ enum {
     OPTION_TRAP,
     OPTION_PAGE_FAULT,
     OPTION_NO_RECORD,
+    OPTION_LTTNG,
 };
 
 static const struct cli_option options[] = {
@@ -59,6 +60,7 @@ static const struct cli_option options[] = {
      "or the hypervisor image on VT-x: bochs; kvm with nested VT-x; image: makes\n"
      "an ISO and a disk for a machine that you boot yourself (software)"},
     {OPTION_NO_RECORD, "no-record", NULL, "only run the guest, keep no trace"},
+    {OPTION_LTTNG, "lttng", NULL, "also show the records to LTTng-UST, as provider hindvisor"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {OPTION_OUTPUT, "output", "DIR", "where the trace goes (a new directory in the trace home)"},
     {0},
@@ -238,6 +240,9 @@ static int take(int code, struct record_options *o)
     case OPTION_NO_RECORD:
         o->no_record = true;
         return CLI_END;
+    case OPTION_LTTNG:
+        o->lttng = true;
+        return CLI_END;
     case OPTION_QUIET:
         o->quiet = true;
         return CLI_END;
@@ -273,13 +278,16 @@ static int check_together(struct record_options *o, int argc, char **argv)
     if (o->no_record && o->output)
         return cli_misuse(&record_command,
                           "--no-record keeps no trace, so --output has no meaning");
+    if (o->no_record && o->lttng)
+        return cli_misuse(&record_command,
+                          "--no-record makes no records, so --lttng has no meaning");
     if (!carrier_find(o->manifest.processor))
         return cli_misuse(&record_command, "HINDVISOR_PROCESSOR=%s: must be %s",
                           o->manifest.processor, carrier_choices());
     if (carrier_find(o->manifest.processor)->by_hand &&
-        (o->no_record || o->quiet || o->wall_timeout != NEVER))
+        (o->no_record || o->quiet || o->lttng || o->wall_timeout != NEVER))
         return cli_misuse(&record_command, "--processor %s does not run the guest here, so "
-                          "--no-record, --quiet and --wall-timeout have no meaning",
+                          "--no-record, --quiet, --lttng and --wall-timeout have no meaning",
                           o->manifest.processor);
     if (o->manifest.epoch == NEVER)
         o->manifest.epoch = o->manifest.clock == CLOCK_HOST ? (u64)time(NULL) : FIXED_DATE;

@@ -9,7 +9,7 @@ struct record_options {
     struct manifest manifest; /* all that was asked for the guest */
     const char *kernel, *initrd, *output;
     u64 wall_timeout; /* ns; NEVER */
-    bool no_record, quiet;
+    bool no_record, quiet, lttng;
 };
 
 extern const struct cli_command record_command;

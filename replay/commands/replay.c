@@ -12,6 +12,7 @@
 #include "core/machine.h"
 #include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
+#include "replay/commands/observer.h"
 #include "replay/commands/session.h"
 #include "replay/commands/trace_log.h"
 #include "vmx/carriers/report.h"
@@ -23,6 +24,7 @@ enum {
     OPTION_OUTPUT = 'o',
     OPTION_PROCESSOR = 256,
     OPTION_WALL_TIMEOUT,
+    OPTION_LTTNG,
     OPTION_VERDICT
 };
 
@@ -34,6 +36,7 @@ static const struct cli_option options[] = {
     {OPTION_OUTPUT, "output", "DIR", "with --processor image: where ISO and disk go"},
     {OPTION_VERDICT, "verdict", "DISK", "the verdict that such a machine left on this disk"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
+    {OPTION_LTTNG, "lttng", NULL, "show the records to LTTng-UST, as provider hindvisor"},
     {OPTION_QUIET, "quiet", NULL, "do not show the guest's console"},
     {0},
 };
@@ -56,7 +59,8 @@ struct replaying {
     const char *name, *processor;
     const char *output, *finished_disk; /* of machines booted by hand */
     u64 wall_timeout;
-    bool quiet;
+    bool quiet, lttng;
+    observe_function *observe; /* NULL: nobody watches */
     struct trace *trace;
     char directory[CARRIER_PATH], disk[CARRIER_PATH];
     u64 exits; /* in the trace */
@@ -79,6 +83,8 @@ static int check_together(struct replaying *r, int argc, char **argv)
         return cli_misuse(&command, "--processor %s needs --output DIR", r->processor);
     if (r->output && !by_hand(r))
         return cli_misuse(&command, "--output is for --processor image: a replay leaves no files");
+    if (r->lttng && !carrier_find(r->processor)->in_process)
+        return cli_misuse(&command, "--lttng is for replays in this process: --processor software");
     if (by_hand(r) && r->finished_disk)
         return cli_misuse(&command, "--verdict reads what a machine left: nothing is run for it");
     r->name = optind < argc ? argv[optind] : NULL;
@@ -94,6 +100,8 @@ static int parse(int argc, char **argv, struct replaying *r)
             return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
         if (code == OPTION_QUIET)
             r->quiet = true;
+        else if (code == OPTION_LTTNG)
+            r->lttng = true;
         else if (code == OPTION_OUTPUT)
             r->output = optarg;
         else if (code == OPTION_VERDICT)
@@ -171,7 +179,7 @@ static struct failure prepare(struct replaying *r, struct carrier_job *job)
 static struct failure run_in_process(struct replaying *r, struct carrier_job *job)
 {
     struct trace_log *log;
-    ATTEMPT(trace_log_open(r->trace, &log, &job->source));
+    ATTEMPT(trace_log_open(r->trace, r->observe, &log, &job->source));
     struct failure failure = carrier_run(job, &r->outcome);
     trace_log_close(log);
     return failure;
@@ -203,6 +211,8 @@ static struct failure run(struct replaying *r)
     };
     job.mission.tsc_hz = carrier_tsc_hz(carrier);
     ATTEMPT(carrier_check(carrier));
+    if (r->lttng)
+        ATTEMPT(observer_load(&r->observe));
     return carrier->in_process ? run_in_process(r, &job) : run_image(r, &job);
 }
 

@@ -10,6 +10,7 @@ enum { FEED_ROOM = 64 << 10 };
 struct feed {
     struct log_cursor cursor;
     struct trace_cursor *from;
+    observe_function *observe;
     u8 room[FEED_ROOM] __attribute__((aligned(8)));
 };
 
@@ -28,6 +29,8 @@ static bool next_block(struct log_cursor *cursor, const u8 **block, u32 *length)
     }
     *block = feed->room;
     *length = used;
+    if (feed->observe)
+        feed->observe(feed->room, used);
     return used != 0;
 }
 
@@ -38,7 +41,8 @@ static bool open_feed(struct feed *feed, struct trace *trace, enum stream stream
     return feed->from;
 }
 
-struct failure trace_log_open(struct trace *trace, struct trace_log **log,
+struct failure trace_log_open(struct trace *trace, observe_function *observe,
+                              struct trace_log **log, struct log_source *source)
                               struct log_source *source)
 {
     struct trace_log *l = *log = calloc(1, sizeof(*l));
@@ -49,6 +53,7 @@ struct failure trace_log_open(struct trace *trace, struct trace_log **log,
         *log = NULL;
         return fail(NO_SPACE, "%.300s: no memory to read the trace", trace_path(trace));
     }
+    l->exits.observe = l->events.observe = observe; /* `values` reads the inputs once more */
     *source = (struct log_source){&l->exits.cursor, &l->values.cursor, &l->events.cursor};
     return NO_FAILURE;
 }

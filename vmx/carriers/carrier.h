@@ -111,6 +111,8 @@ u64 in_process_tsc_hz(void);
 
 /* A file of the installed image ("hindvisor.bin", "rom.bin"): $HINDVISOR_IMAGE, then image/ next
  * to the executable, then ../lib/hindvisor. */
+/* The directory of the running executable, without its last '/'. */
+bool own_directory(char directory[CARRIER_PATH]);
 struct failure find_image(const char *name, char path[CARRIER_PATH]);
 /* Is this a kernel that the image can boot (Linux bzImage with a 64-bit entry, x86-64 ELF)? */
 struct failure check_kernel(const char *path, enum kernel_format *format);

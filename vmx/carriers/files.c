@@ -23,8 +23,7 @@ static bool join(char path[CARRIER_PATH], const char *directory, const char *nam
     return length > 0 && length < CARRIER_PATH && !access(path, R_OK);
 }
 
-/* The directory of the running executable, without its last '/'. */
-static bool own_directory(char directory[CARRIER_PATH])
+bool own_directory(char directory[CARRIER_PATH])
 {
     ssize_t length = readlink("/proc/self/exe", directory, CARRIER_PATH - 1);
     if (length <= 0)
