@@ -8,7 +8,7 @@
 
 #include "vmx/software/cpu.h"
 
-enum { HASH_SIZE = 1 << 16, BLOCK_INSNS = 64, BLOCK_SLOTS = 2 * BLOCK_INSNS + 4 };
+enum { HASH_SIZE = 1 << 16, BLOCK_INSNS = 64, BLOCK_SLOTS = 3 * BLOCK_INSNS + 4 };
 enum { KEPT = 8 }; /* in a key, which so is never 0 */
 enum { ARENA_BYTES = 40 << 20, COLD_COUNT = 640 << 10 };
 
@@ -150,6 +150,8 @@ static void add_generic(struct builder *b, struct op *op, exec_fn exec, bool end
 
 static void add(struct builder *b, const struct insn *insn, exec_fn forced, u32 offset, bool fast)
 {
+    if (unlikely(hooks_at_offset(offset)))
+        b->ops[b->slots++] = (struct op){.fn = op_hook, .offset = (u16)offset};
     struct op *op = &b->ops[b->slots];
     bool ends = true;
     exec_fn exec = forced ? forced : exec_find(insn, &ends);
@@ -220,7 +222,10 @@ static void finish(struct builder *b, struct block *block, u32 cold_base)
         struct op *op = &block->ops[i];
         if (!op->fn || op->fn == op_end)
             continue;
-        op->left = (u16)left--;
+        op->left = (u16)left;
+        if (op->fn == op_hook) /* no instruction by itself */
+            continue;
+        left--;
         op->cold += cold_base;
     }
 }

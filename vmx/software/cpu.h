@@ -325,6 +325,11 @@ void op_generic_end(struct cpu *, const struct op *, i64 budget);
 void op_stale(struct cpu *, const struct op *, i64 budget);
 void op_end(struct cpu *, const struct op *, i64 budget);
 
+/* --- hooks.c ------------------------------------------------------------------------------------- */
+bool hooks_changed(void);          /* since it was last asked: cached blocks are out of date */
+bool hooks_at_offset(u32 offset);  /* some hook is at this offset of some page */
+void op_hook(struct cpu *, const struct op *, i64 budget); /* before the hooked operation */
+
 /* --- lower.c, exec.c
  * ------------------------------------------------------------------------------- */
 /* The exec function of an instruction, and whether it ends a block. */

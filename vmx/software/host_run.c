@@ -11,6 +11,7 @@
 #include "vmx/hypervisor.h"
 #include "vmx/processor.h"
 #include "vmx/software/cpu.h"
+#include "vmx/software/hooks.h"
 
 /* One of each: the processor below is one, too. Large, so not on the stack. */
 static struct {
@@ -127,10 +128,23 @@ static struct err choose_gate(const struct host_run *request)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
+static const struct observer *observer_of(const struct host_run *request)
+{
+    static const struct observer nobody;
+    return request->observer ? request->observer : &nobody;
+}
+
+static void tell(const struct observer *o, void (*what)(void *, struct vcpu *))
+{
+    if (what)
+        what(o->context, &run.hypervisor.vcpu);
+}
+
 static u32 show_progress(void *context, u64 exits, u64 guest_ns)
 {
-    struct world *world = context;
-    return world->ops->progress(world, exits, guest_ns);
+    const struct host_run *request = context;
+    tell(observer_of(request), observer_of(request)->beats);
+    return request->world->ops->progress(request->world, exits, guest_ns);
 }
 
 static void describe_end(struct report *report)
@@ -165,7 +179,7 @@ static struct err build(const struct host_run *request)
     h->sabotage = mission->sabotage;
     h->progress = show_progress;
     h->may_give_up = mission->mode == MODE_REPLAY;
-    h->progress_context = request->world;
+    h->progress_context = (void *)request;
     return NO_ERR;
 }
 
@@ -177,7 +191,10 @@ struct err host_run(const struct host_run *request, struct report *report)
     memset(report, 0, sizeof(*report));
     struct err error = build(request);
     if (!error.code) {
+        tell(observer_of(request), observer_of(request)->begins);
         hypervisor_run(h);
+        tell(observer_of(request), observer_of(request)->ends);
+        hooks_set(NULL, 0);
         hypervisor_report(h, report);
         if (mission->mode == MODE_REPLAY && !h->gave_up)
             gates_add_verdict(&run.gates, report);

@@ -8,6 +8,16 @@
 
 #include "core/err.h"
 #include "replay/gates.h"
+#include "vmx/vcpu.h"
+
+/* Somebody who looks at the guest without changing it, by hooks (vmx/software/hooks.h) or between
+ * entries. Any of them may be NULL. */
+struct observer {
+    void (*begins)(void *context, struct vcpu *); /* the guest is loaded and has not run */
+    void (*beats)(void *context, struct vcpu *);  /* at each HEARTBEAT (vmx/hypervisor.h) */
+    void (*ends)(void *context, struct vcpu *);   /* the run is over, all state still in place */
+    void *context;
+};
 
 struct host_run {
     const struct mission *mission; /* modules[] and flags about disks are not looked at */
@@ -17,6 +27,7 @@ struct host_run {
     struct err (*chunk)(void *context, const void *records, u32 length);
     void *context;
     struct log_source source; /* replaying */
+    const struct observer *observer; /* NULL: nobody. Hooks that it sets end with the run. */
 };
 
 /* An error: the run could not begin. Otherwise the report tells how it ended. */

@@ -421,6 +421,8 @@ bool processor_run(struct vcpu *v)
     struct cpu *c = &software_cpu;
     if (c->vcpu != v || c->memory->base != v->machine->memory.base || !c->memory->on_write)
         attach(c, v);
+    if (unlikely(hooks_changed()))
+        blocks_flush(c);
     load(c, v);
     v->tsc_entry = processor_tsc();
     enum entry_result result = entry_check(c);
