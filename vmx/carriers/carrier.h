@@ -33,6 +33,8 @@ struct carrier_sink {
     struct failure (*chunk)(void *context, const void *payload, u32 length);
 };
 
+struct observer; /* vmx/software/host_run.h */
+
 struct carrier_job {
     const char *processor;       /* name of a carrier */
     struct mission mission;      /* modules[] and carrier_memory are filled in by carrier_place() */
@@ -45,6 +47,7 @@ struct carrier_job {
     bool input;                  /* stdin goes to the guest */
     struct carrier_sink sink;
     struct log_source source; /* a replay's records, for runs in this process; others read `disk` */
+    const struct observer *observer; /* of runs in this process; NULL: nobody */
 };
 
 struct carrier_outcome {

@@ -323,6 +323,7 @@ static struct failure run(struct in_process *p)
         .chunk = take_chunk,
         .context = p,
         .source = job->source,
+        .observer = job->observer,
     };
     struct failure failure = view_file(job->kernel, &request.kernel);
     if (!failure.code && job->initrd)
