@@ -6,7 +6,8 @@
 # Exit status 1: some figure is over its limit.
 
 BENCH_ROUNDS ?= 3   # boots of each kind
-BENCH_GUEST  := $(BUILD)/image/exits.elf   # installed: `hindvisor bench` runs it
+# Beside the image: `hindvisor bench` runs it.
+BENCH_GUEST  := $(BUILD)/image/exits.elf
 BENCH_IMAGE  := HINDVISOR_IMAGE=$(BUILD)/image
 
 .PHONY: bench-micro bench-exits bench-boot bench-peers packages-bench
@@ -21,7 +22,9 @@ $(BUILD)/bench/guest/%.o: bench/guest/%.c | packages
 
 PROCESSOR_GUEST := $(BUILD)/bench/processor.elf
 
-$(BENCH_GUEST) $(PROCESSOR_GUEST): $(BUILD)/bench/%.elf: $(BUILD)/bench/guest/%.o $(GUEST_LIB) tests/guests/lib/guest.ld
+$(BENCH_GUEST): $(BUILD)/bench/guest/exits.o
+$(PROCESSOR_GUEST): $(BUILD)/bench/guest/processor.o
+$(BENCH_GUEST) $(PROCESSOR_GUEST): $(GUEST_LIB) tests/guests/lib/guest.ld
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -nostdlib -static -no-pie -Wl,-T,tests/guests/lib/guest.ld -Wl,--build-id=none \
 	    -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -o $@ $(filter %.o,$^)

@@ -43,7 +43,6 @@ static bool open_feed(struct feed *feed, struct trace *trace, enum stream stream
 
 struct failure trace_log_open(struct trace *trace, observe_function *observe,
                               struct trace_log **log, struct log_source *source)
-                              struct log_source *source)
 {
     struct trace_log *l = *log = calloc(1, sizeof(*l));
     if (!l || !open_feed(&l->exits, trace, STREAM_OBSERVATION) ||
