@@ -56,7 +56,7 @@ struct failure rerun(struct trace *trace, const struct observer *observer, enum 
     struct carrier_outcome *outcome = calloc(1, sizeof(*outcome));
     if (!outcome)
         return fail(NO_SPACE, "no memory for a replay");
-    struct failure failure = trace_log_open(trace, &log, &job.source);
+    struct failure failure = trace_log_open(trace, NULL, &log, &job.source);
     if (!failure.code) {
         failure = carrier_run(&job, outcome);
         trace_log_close(log);
