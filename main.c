@@ -22,6 +22,7 @@ static const struct {
     {"export", cmd_export, "a trace in the formats of other tools"},
     {"analyze", cmd_analyze, "statistics of a run: exits and how long they took"},
     {"merge", cmd_merge, "partial statistics into one"},
+    {"index", cmd_index, "a catalogue of many traces"},
     {"bench", cmd_bench, "how long each kind of exit takes, from inside and from outside"},
     {"repair", cmd_repair, "make a trace whole whose recording was killed"},
     {"doctor", cmd_doctor, "check this machine for what Hindvisor needs"},

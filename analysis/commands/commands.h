@@ -8,5 +8,6 @@
 int cmd_analyze(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_index(int argc, char **argv);
 
 #endif

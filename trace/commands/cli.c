@@ -192,11 +192,14 @@ static bool progress_shown;
 
 void cli_progress(const struct cli_command *command, u64 done, u64 of)
 {
-    if (!of || !isatty(STDERR_FILENO))
+    if (!isatty(STDERR_FILENO))
         return;
     progress_shown = true;
-    fprintf(stderr, "\rhindvisor %s: %3u%%", command->name,
-            (unsigned)min_u64(100, (u64)((unsigned __int128)done * 100 / of)));
+    if (!of)
+        fprintf(stderr, "\rhindvisor %s: %lu", command->name, done);
+    else
+        fprintf(stderr, "\rhindvisor %s: %3u%%", command->name,
+                (unsigned)min_u64(100, (u64)((unsigned __int128)done * 100 / of)));
     fflush(stderr);
 }
 

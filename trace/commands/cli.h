@@ -63,7 +63,7 @@ struct failure cli_new_trace(const char *output, const char *kernel, char path[C
 /* Points `latest` at the trace. */
 struct failure cli_point_latest(const char *path);
 
-/* A line on stderr that says how far the work is, if that is a terminal; and taking it away. */
+/* A line on stderr that says how far the work is (`of` 0: nobody knows how far it goes), if that is a terminal; and taking it away. */
 void cli_progress(const struct cli_command *, u64 done, u64 of);
 void cli_progress_end(void);
 
