@@ -280,20 +280,29 @@ static bool exceptions_valid(const struct decoder *d)
     return true;
 }
 
+static const struct forms *forms_of(const struct decoder *d)
+{
+    u32 set = d->insn->has_modrm ? d->row >> ROW_FORMS_SHIFT : FORMS_ALL;
+    return &insn_forms[set >= FORMS_BY_PREFIX ? set + mandatory(d->insn) : set];
+}
+
 static bool form_valid(const struct decoder *d)
 {
+    const struct forms *forms = forms_of(d);
+    if (!d->insn->has_modrm || !(d->row >> ROW_FORMS_SHIFT))
+        return true;
+    if (d->insn->has_memory)
+        return forms->memory >> (d->modrm >> 3 & 7) & 1;
+    return forms->registers >> (d->modrm & 0x3f) & 1 && exceptions_valid(d);
+}
+
+/* Judged last: the instruction must be there to its end, or its fetch faults first. */
+static bool lock_valid(const struct decoder *d)
+{
     const struct insn *insn = d->insn;
-    bool locked = insn->prefixes & PREFIX_LOCK;
-    u32 set = d->row >> ROW_FORMS_SHIFT;
-    if (!set || !insn->has_modrm)
-        return !locked;
-    if (set >= FORMS_BY_PREFIX)
-        set += mandatory(insn);
-    const struct forms *forms = &insn_forms[set];
-    u8 reg = d->modrm >> 3 & 7;
-    if (insn->has_memory)
-        return forms->memory >> reg & 1 && (!locked || forms->lock >> reg & 1);
-    return forms->registers >> (d->modrm & 0x3f) & 1 && !locked && exceptions_valid(d);
+    if (!(insn->prefixes & PREFIX_LOCK))
+        return true;
+    return insn->has_modrm && insn->has_memory && forms_of(d)->lock >> (d->modrm >> 3 & 7) & 1;
 }
 
 /* ---- sizes and immediates ------------------------------------------------------ */
@@ -436,7 +445,9 @@ static enum decode_status decode_operands(struct decoder *d)
     if (!form_valid(d))
         return DECODE_INVALID;
     insn->operand_size = operand_size(d);
-    return take_immediate(d) ? DECODE_OK : DECODE_SHORT;
+    if (!take_immediate(d))
+        return DECODE_SHORT;
+    return lock_valid(d) ? DECODE_OK : DECODE_INVALID;
 }
 
 /* Facts that follow from everything else. */

@@ -513,6 +513,16 @@ static inline u64 operand_linear(struct cpu *c, const struct insn *insn, u32 siz
     return segment_linear(c, insn->segment, effective(c, insn), size, write);
 }
 
+/* Of operands that must be aligned to 16 bytes: that is checked before the segment is. */
+static inline u64 aligned_linear(struct cpu *c, const struct insn *insn, u32 size, bool write)
+{
+    u64 offset = effective(c, insn),
+        base = c->bits == 64 && insn->segment < SEG_FS ? 0 : SEG_BASE(insn->segment);
+    if ((base + offset) & 15)
+        raise_gp(c);
+    return segment_linear(c, insn->segment, offset, size, write);
+}
+
 static inline u64 read_memory(struct cpu *c, const struct insn *insn, u32 size)
 {
     return read_linear(c, operand_linear(c, insn, size, false), size);

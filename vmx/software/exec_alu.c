@@ -638,9 +638,7 @@ void exec_cmpxchg(struct cpu *c, const struct insn *insn)
 static void cmpxchg_pair(struct cpu *c, const struct insn *insn)
 {
     u32 half = insn->operand_size == 8 ? 8 : 4;
-    u64 linear = operand_linear(c, insn, 2 * half, true);
-    if (half == 8 && linear & 15)
-        raise_gp(c);
+    u64 linear = half == 8 ? aligned_linear(c, insn, 16, true) : operand_linear(c, insn, 8, true);
     probe_write(c, linear, 2 * half);
     u64 low = read_linear(c, linear, half), high = read_linear(c, linear + half, half),
         mask = size_mask(half);

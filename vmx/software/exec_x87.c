@@ -1,8 +1,8 @@
 /*
  * x87: by thunks around FXRSTOR and FXSAVE; control instructions, FXSAVE and FXRSTOR by hand.
- * Instruction and data pointers are the guest's. Thunks run with all exceptions masked: an unmasked
- * one that comes before the operation (invalid, denormal, zero divide) takes its results back, so
- * that only the flags stay (SDM vol. 1, 8.5); an unmasked overflow or underflow is not implemented.
+ * Instruction and data pointers are the guest's. Thunks run with the guest's own control word: an
+ * unmasked exception is raised by the next waiting instruction (SDM vol. 1, 8.6), and a thunk
+ * has none behind the operation.
  */
 #include "vmx/software/exec.h"
 #include "vmx/software/thunk.h"
@@ -61,10 +61,7 @@ static void update_summary(struct cpu *c)
 static u64 fx_linear(struct cpu *c, const struct insn *insn, bool write)
 {
     check_fpu(c);
-    u64 linear = operand_linear(c, insn, 512, write);
-    if (linear & 15)
-        raise_gp(c);
-    return linear;
+    return aligned_linear(c, insn, 512, write);
 }
 
 void exec_fxsave(struct cpu *c, const struct insn *insn)
@@ -179,85 +176,129 @@ static u32 full_tag(const struct cpu *c, u32 physical)
     return exponent == 0 || exponent == 0x7fff || !(fraction >> 63) ? 2 : 0;
 }
 
-/* The 28-byte environment of 32-bit operand size (SDM vol. 1, 8.1.10). */
-static void environment(const struct cpu *c, u32 words[7])
+/* The environment has seven words of the operand size (SDM vol. 1, figures 8-9 to 8-12). CS and DS
+ * are 0, as on every CPU that deprecates them (CPUID.7:EBX[13]). */
+enum { ENVIRONMENT_WORDS = 7 };
+
+static u32 word_size(const struct insn *insn)
+{
+    return insn->operand_size == 2 ? 2 : 4;
+}
+
+static u32 tag_word(const struct cpu *c)
 {
     u32 tags = 0;
     for (u32 i = 0; i < 8; i++)
         tags |= full_tag(c, i) << 2 * i;
+    return tags;
+}
+
+static void environment(const struct cpu *c, const struct insn *insn, u32 words[ENVIRONMENT_WORDS])
+{
+    bool narrow = word_size(insn) == 2;
+    u32 ip = (u32)c->x87.fip, dp = (u32)c->x87.fdp, op = c->x87.fop & 0x7ff,
+        high = narrow ? 0xf0000 : 0xffff0000;
+    const u32 in_protected[] = {ip, narrow ? 0 : op << 16, dp, 0xffff0000},
+              in_real[] = {0xffff0000 | ip, (ip & high) >> 4 | op, 0xffff0000 | dp,
+                           (dp & high) >> 4};
     words[0] = 0xffff0000 | c->x87.fcw;
     words[1] = 0xffff0000 | c->x87.fsw;
-    words[2] = 0xffff0000 | tags;
-    words[3] = (u32)c->x87.fip;
-    words[4] = (u32)(c->x87.fop & 0x7ff) << 16;
-    words[5] = (u32)c->x87.fdp;
-    words[6] = 0xffff0000;
+    words[2] = 0xffff0000 | tag_word(c);
+    memcpy(words + 3, protected_mode(c) ? in_protected : in_real, sizeof(in_real));
+    if (narrow && protected_mode(c))
+        words[6] = 0;
 }
 
-static void need_wide(struct cpu *c, const struct insn *insn)
+static void take_pointers(struct cpu *c, const u32 *words, bool narrow)
 {
-    if (c->bits == 16 || insn->prefixes & PREFIX_OPSIZE)
-        stop_unimplemented(c, "FLDENV, FSTENV, FSAVE or FRSTOR of 16-bit operand size");
+    u32 high = narrow ? 0xf000 : 0x0ffff000;
+    if (protected_mode(c)) {
+        c->x87.fip = words[3];
+        c->x87.fop = narrow ? 0 : (u16)(words[4] >> 16 & 0x7ff);
+        c->x87.fdp = words[5];
+    } else {
+        c->x87.fip = (words[3] & 0xffff) | (words[4] & high) << 4;
+        c->x87.fop = (u16)(words[4] & 0x7ff);
+        c->x87.fdp = (words[5] & 0xffff) | (words[6] & high) << 4;
+    }
 }
 
-static void exec_fnstenv(struct cpu *c, const struct insn *insn)
-{
-    u32 words[7];
-    check_fpu(c);
-    need_wide(c, insn);
-    environment(c, words);
-    copy_out(c, operand_linear(c, insn, 28, true), words, 28);
-    c->x87.fcw |= 0x3f;
-    update_summary(c);
-}
-
-static void load_environment(struct cpu *c, const u32 words[7])
+static void take_environment(struct cpu *c, const struct insn *insn, const u32 *words)
 {
     c->x87.fcw = (u16)((words[0] & 0x1f7f) | 0x40);
     c->x87.fsw = (u16)words[1];
     c->x87.tag = 0;
     for (u32 i = 0; i < 8; i++)
         c->x87.tag |= (words[2] >> 2 * i & 3) == 3 ? 0 : 1u << i;
-    c->x87.fip = words[3];
-    c->x87.fop = (u16)(words[4] >> 16 & 0x7ff);
-    c->x87.fdp = words[5];
+    take_pointers(c, words, word_size(insn) == 2);
+    update_summary(c);
+}
+
+/* These images go to and from memory field by field, as under Bochs: a fault is that of its field.
+ */
+static u64 field_at(struct cpu *c, const struct insn *insn, u32 offset, u32 size, bool write)
+{
+    u64 at = (effective(c, insn) + offset) & size_mask(insn->address_size);
+    return segment_linear(c, insn->segment, at, size, write);
+}
+
+static void store_environment(struct cpu *c, const struct insn *insn)
+{
+    u32 words[ENVIRONMENT_WORDS], size = word_size(insn);
+    environment(c, insn, words);
+    for (u32 i = 0; i < ENVIRONMENT_WORDS; i++)
+        write_linear(c, field_at(c, insn, i * size, size, true), words[i], size);
+}
+
+static void load_environment(struct cpu *c, const struct insn *insn, u32 words[ENVIRONMENT_WORDS])
+{
+    u32 size = word_size(insn);
+    for (u32 i = ENVIRONMENT_WORDS; i-- > 0;)
+        words[i] = (u32)read_linear(c, field_at(c, insn, i * size, size, false), size);
+}
+
+static void exec_fnstenv(struct cpu *c, const struct insn *insn)
+{
+    check_fpu(c);
+    store_environment(c, insn);
+    c->x87.fcw |= 0x3f;
     update_summary(c);
 }
 
 static void exec_fldenv(struct cpu *c, const struct insn *insn)
 {
-    u32 words[7];
+    u32 words[ENVIRONMENT_WORDS];
     check_pending(c);
-    need_wide(c, insn);
-    copy_in(c, words, operand_linear(c, insn, 28, false), 28);
-    load_environment(c, words);
+    load_environment(c, insn, words);
+    take_environment(c, insn, words);
 }
 
 static void exec_fnsave(struct cpu *c, const struct insn *insn)
 {
-    u8 image[108];
-    u32 words[7];
+    u32 at = word_size(insn) * ENVIRONMENT_WORDS;
     check_fpu(c);
-    need_wide(c, insn);
-    environment(c, words);
-    memcpy(image, words, 28);
-    for (u32 i = 0; i < 8; i++)
-        memcpy(image + 28 + 10 * i, c->x87.st[(top_of(c) + i) & 7], 10);
-    copy_out(c, operand_linear(c, insn, 108, true), image, 108);
+    store_environment(c, insn);
+    for (u32 i = 0; i < 8; i++, at += 10) {
+        const u8 *st = c->x87.st[(top_of(c) + i) & 7];
+        write_linear(c, field_at(c, insn, at, 8, true), host_load(st, 8), 8);
+        write_linear(c, field_at(c, insn, at + 8, 2, true), host_load(st + 8, 2), 2);
+    }
     exec_fninit(c, insn);
 }
 
 static void exec_frstor(struct cpu *c, const struct insn *insn)
 {
-    u8 image[108];
-    u32 words[7];
+    u32 words[ENVIRONMENT_WORDS], at = word_size(insn) * ENVIRONMENT_WORDS;
+    u8 st[8][10];
     check_pending(c);
-    need_wide(c, insn);
-    copy_in(c, image, operand_linear(c, insn, 108, false), 108);
-    memcpy(words, image, 28);
-    load_environment(c, words);
+    load_environment(c, insn, words);
+    for (u32 i = 0; i < 8; i++, at += 10) {
+        host_store(st[i], read_linear(c, field_at(c, insn, at, 8, false), 8), 8);
+        host_store(st[i] + 8, read_linear(c, field_at(c, insn, at + 8, 2, false), 2), 2);
+    }
+    take_environment(c, insn, words);
     for (u32 i = 0; i < 8; i++)
-        memcpy(c->x87.st[(top_of(c) + i) & 7], image + 28 + 10 * i, 10);
+        memcpy(c->x87.st[(top_of(c) + i) & 7], st[i], 10);
 }
 
 /* --- by thunk
@@ -303,26 +344,6 @@ static thunk_fn make_x87(const struct insn *insn)
     return thunk_for(key, code.bytes, code.length);
 }
 
-enum { EARLY = 7 /* invalid, denormal, zero divide */, RANGE = 0x18 /* overflow, underflow */ };
-
-/* Takes the thunk's results. false: an unmasked exception came before the operation. */
-static bool take_results(struct cpu *c, u16 fcw, const u8 image[512])
-{
-    u16 before = c->x87.fsw, after;
-    memcpy(&after, image + 2, 2);
-    u16 unmasked = after & ~before & ~fcw & 0x3f;
-    if (unmasked & RANGE && !(unmasked & EARLY))
-        stop_unimplemented(c, "unmasked x87 overflow or underflow");
-    if (unmasked & EARLY)
-        c->x87.fsw |= after & 0x7f;
-    else
-        take_x87(c, image);
-    c->x87.fcw = fcw;
-    c->x87.fsw |= before & 0x3f;
-    update_summary(c);
-    return !(unmasked & EARLY);
-}
-
 static void set_pointers(struct cpu *c, const struct insn *insn)
 {
     c->x87.fip = c->rip;
@@ -337,34 +358,59 @@ static bool sets_flags(const struct insn *insn) /* FCOMI and friends */
            ((insn->reg & 7) == 5 || (insn->reg & 7) == 6);
 }
 
+/* An unmasked exception that comes before the result is stored; #P comes after. */
+static bool keeps_memory(const u8 image[512])
+{
+    u16 fcw, fsw;
+    memcpy(&fcw, image, 2);
+    memcpy(&fsw, image + 2, 2);
+    return fsw & ~fcw & 0x1f;
+}
+
+/* Ten bytes are accessed as eight and two. */
+static u32 first_part(u32 bytes)
+{
+    return bytes == 10 ? 8 : bytes;
+}
+
+static void load_operand(struct cpu *c, const struct insn *insn, u8 *to, u32 bytes)
+{
+    for (u32 at = 0, part = first_part(bytes); at < bytes; at += part, part = bytes - part)
+        host_store(to + at, read_linear(c, field_at(c, insn, at, part, false), part), part);
+}
+
+static void store_operand(struct cpu *c, const struct insn *insn, const u8 *from, u32 bytes)
+{
+    for (u32 at = 0, part = first_part(bytes); at < bytes; at += part, part = bytes - part)
+        write_linear(c, field_at(c, insn, at, part, true), host_load(from + at, part), part);
+}
+
+static void probe_operand(struct cpu *c, const struct insn *insn, u32 bytes)
+{
+    for (u32 at = 0, part = first_part(bytes); at < bytes; at += part, part = bytes - part)
+        probe_write(c, field_at(c, insn, at, part, true), part);
+}
+
 static void exec_x87(struct cpu *c, const struct insn *insn)
 {
     struct x87_frame *frame = thunk_frame(sizeof(*frame));
     struct operand o = operands[insn->opcode & 7][insn->reg & 7];
-    u64 linear = 0;
-    u16 fcw = c->x87.fcw, masked = fcw | 0x3f;
     check_pending(c);
-    if (insn->has_memory) {
-        linear = operand_linear(c, insn, o.bytes, o.stores);
-        if (o.stores)
-            probe_write(c, linear, o.bytes);
-        else
-            copy_in(c, frame->memory, linear, o.bytes);
-    }
+    if (insn->has_memory && !o.stores)
+        load_operand(c, insn, frame->memory, o.bytes);
+    if (insn->has_memory && o.stores)
+        probe_operand(c, insn, o.bytes);
     fx_image(c, frame->image);
-    memcpy(frame->image, &masked, 2);
-    u16 fsw = c->x87.fsw & 0x7f7f;
-    memcpy(frame->image + 2, &fsw, 2);
     memset(frame->image + 24, 0, 8);
     frame->image[24] = 0x80, frame->image[25] = 0x1f; /* the thunk's FXRSTOR loads MXCSR as well */
     frame->flags = (get_rflags(c) & RF_STATUS) | 0x202;
     ((thunk_fn)insn->immediate2)(frame);
-    bool done = take_results(c, fcw, frame->image);
+    if (insn->has_memory && o.stores && !keeps_memory(frame->image))
+        store_operand(c, insn, frame->memory, o.bytes);
+    take_x87(c, frame->image);
     set_pointers(c, insn);
-    if (done && sets_flags(insn))
+    if (sets_flags(insn))
         set_status(c, frame->flags & RF_STATUS);
-    if (done && insn->has_memory && o.stores)
-        copy_out(c, linear, frame->memory, o.bytes);
 }
 
 static exec_fn memory_control(const struct insn *insn)

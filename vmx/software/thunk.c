@@ -417,14 +417,20 @@ static thunk_fn make_thunk(const struct insn *insn, const struct form *f)
 /* --- running it
  * ------------------------------------------------------------------------------------------ */
 
-static void check_available(struct cpu *c, const struct form *f)
+/* An MMX register takes part: CVTPI2PS and CVTPI2PD from memory stay out of MMX state. */
+static bool uses_mmx(const struct insn *insn, const struct form *f)
+{
+    return f->reg == ROLE_MM || (f->rm == ROLE_MM && !insn->has_memory);
+}
+
+static void check_available(struct cpu *c, const struct form *f, bool mmx)
 {
     bool mmx_only = f->reg == ROLE_MM && f->rm != ROLE_XMM;
     if (V(GUEST_CR0) & CR0_EM || (!mmx_only && !(V(GUEST_CR4) & CR4_OSFXSR)))
         raise_ud(c);
     if (V(GUEST_CR0) & CR0_TS)
         raise_plain(c, VECTOR_NM);
-    if ((f->reg == ROLE_MM || f->rm == ROLE_MM) && c->x87.fsw & 0x80)
+    if (mmx && c->x87.fsw & 0x80)
         raise_plain(c, VECTOR_MF);
 }
 
@@ -464,8 +470,7 @@ static void save_operand(struct cpu *c, const struct thunk_frame *frame, u8 role
         memcpy(c->xmm[number], is_reg ? frame->reg : frame->rm, 16);
         break;
     case ROLE_MM:
-        if (*mmx_register(c, number) != (is_reg ? frame->mm_reg : frame->mm_rm))
-            save_mmx(c, number, is_reg ? frame->mm_reg : frame->mm_rm);
+        save_mmx(c, number, is_reg ? frame->mm_reg : frame->mm_rm);
         break;
     case ROLE_GPR:
         c->gpr[number] = is_reg ? frame->gpr_reg : frame->gpr_rm;
@@ -487,16 +492,45 @@ static u32 get_mxcsr(void)
     return value;
 }
 
-/* Runs masked, then looks whether an exception that the guest wants came up. */
-static void run_masked(struct cpu *c, thunk_fn fn, struct thunk_frame *frame)
+enum { MXCSR_MASKS = 0x1f80, MXCSR_FTZ = 0x8000, EARLY = 7 /* #I, #D, #Z */, UNDERFLOW = 0x10 };
+
+/* Returns the exceptions that came. */
+static u32 run_masked(thunk_fn fn, struct thunk_frame *frame, u32 control)
 {
     u32 host = get_mxcsr();
-    set_mxcsr((c->mxcsr & 0xffc0) | 0x1f80);
+    set_mxcsr(control | MXCSR_MASKS);
     fn(frame);
     u32 came = get_mxcsr() & 0x3f;
     set_mxcsr(host);
+    return came;
+}
+
+/* A tiny result that is exact: an exception only when it is not masked, which the host's is. With
+ * flush-to-zero, which needs the mask, it tells of every tiny result (SDM vol.
+ * 1, 4.9.1.5, 10.2.3.3). */
+static u32 tiny_results(thunk_fn fn, struct thunk_frame *frame, u32 control)
+{
+    const struct thunk_frame before = *frame;
+    u32 came = run_masked(fn, frame, control | MXCSR_FTZ);
+    *frame = before;
+    return came & UNDERFLOW;
+}
+
+/* Runs masked, then looks whether an exception that the guest wants came up: those before the
+ * operation first (SDM vol. 1, 4.9.2). */
+static void run_floats(struct cpu *c, thunk_fn fn, struct thunk_frame *frame)
+{
+    u32 control = c->mxcsr & 0xffc0, masks = c->mxcsr >> 7 & 0x3f, came = 0;
+    if (unlikely(!(masks & UNDERFLOW))) {
+        control &= ~(u32)MXCSR_FTZ;
+        came = tiny_results(fn, frame, control);
+    }
+    came |= run_masked(fn, frame, control);
+    u32 wanted = came & ~masks;
+    if (wanted & EARLY)
+        came &= EARLY;
     c->mxcsr |= came;
-    if (unlikely(came & ~(c->mxcsr >> 7))) {
+    if (unlikely(wanted)) {
         if (V(GUEST_CR4) & CR4_OSXMMEXCPT)
             raise_plain(c, VECTOR_XM);
         raise_ud(c);
@@ -517,7 +551,7 @@ static void enter_mmx(struct cpu *c)
 static void finish_operands(struct cpu *c, const struct insn *insn, const struct form *f,
                             const struct thunk_frame *frame, bool same)
 {
-    if (f->reg == ROLE_MM || f->rm == ROLE_MM)
+    if (uses_mmx(insn, f))
         enter_mmx(c);
     if (is_string_compare(insn)) {
         if (insn->opcode & 1) /* ...STRI */
@@ -525,11 +559,8 @@ static void finish_operands(struct cpu *c, const struct insn *insn, const struct
         else
             memcpy(c->xmm[0], frame->xmm0, 16);
     } else {
-        if (!insn->has_memory && !same)
-            save_operand(c, frame, f->rm, insn->rm, false);
-        save_operand(c, frame, f->reg, insn->reg, true);
-        if (f->reg == ROLE_MM && !(f->stores))
-            save_mmx(c, insn->reg, frame->mm_reg);
+        bool to_rm = (f->stores || f->reg == ROLE_EXTENSION) && !same;
+        save_operand(c, frame, to_rm ? f->rm : f->reg, to_rm ? insn->rm : insn->reg, !to_rm);
     }
     if (f->flags)
         set_status(c, frame->flags & RF_STATUS);
@@ -542,12 +573,11 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     bool same;
     u64 linear = 0;
     memcpy(&f, &insn->immediate, sizeof(f));
-    check_available(c, &f);
+    check_available(c, &f, uses_mmx(insn, &f));
     same = !insn->has_memory && f.reg == f.rm && insn->reg == insn->rm;
     if (insn->has_memory) {
-        linear = operand_linear(c, insn, f.memory, f.stores);
-        if (f.aligned && linear & 15)
-            raise_gp(c);
+        linear = f.aligned ? aligned_linear(c, insn, f.memory, f.stores)
+                           : operand_linear(c, insn, f.memory, f.stores);
         if (f.stores)
             probe_write(c, linear, f.memory);
         else
@@ -560,7 +590,7 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     frame->rax = c->gpr[RAX];
     frame->rdx = c->gpr[RDX];
     if (f.floats)
-        run_masked(c, (thunk_fn)insn->immediate2, frame);
+        run_floats(c, (thunk_fn)insn->immediate2, frame);
     else
         ((thunk_fn)insn->immediate2)(frame);
     if (insn->has_memory && f.stores) {
@@ -594,7 +624,7 @@ static void exec_maskmov(struct cpu *c, const struct insn *insn)
     bool mmx = prefix_of(insn) == PP_NONE;
     const struct form f =
         mmx ? (struct form){.reg = ROLE_MM, .rm = ROLE_MM} : (struct form){.reg = ROLE_XMM};
-    check_available(c, &f);
+    check_available(c, &f, mmx);
     const u8 *data = mmx ? c->x87.st[insn->reg & 7] : c->xmm[insn->reg],
              *mask = mmx ? c->x87.st[insn->rm & 7] : c->xmm[insn->rm];
     u32 size = mmx ? 8 : 16;
@@ -614,7 +644,8 @@ static void exec_emms(struct cpu *c, const struct insn *insn)
 {
     const struct form f = {.reg = ROLE_MM, .rm = ROLE_MM};
     (void)insn;
-    check_available(c, &f);
+    check_available(c, &f, true);
+    enter_mmx(c);
     c->x87.tag = 0;
 }
 
