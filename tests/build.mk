@@ -59,7 +59,7 @@ $(BUILD)/tests/%: $(BUILD)/hosted/tests/runs/%.o $(BUILD)/hosted/hindvisor.a
 	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
 
 # All that the suites of tests/run need.
-tests: all $(UNIT_TESTS) fuzzers $(RUN_TOOLS)
+tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS)
 
 layout: ## check the dependency directions and the headers
 	@.ci/layout
@@ -72,3 +72,17 @@ check-fast: tests ## run the suites that take seconds
 
 check-long: tests ## ten noise seeds of the stock kernel under each clock, longer fuzzing (hours)
 	@BUILD=$(BUILD) tests/run long
+
+# The host CPU as judge of the software processor: tests/oracle/. Bound at the start, as its child
+# has no thread-local storage for ld.so.
+ORACLE_OBJECTS := $(call objects,hosted,$(wildcard tests/oracle/*.c))
+SECONDS_ASKED  := $(if $(filter-out undefined default,$(origin SECONDS)),$(SECONDS))
+SEED           ?= 1
+
+.PHONY: oracle
+$(BUILD)/tests/oracle: $(ORACLE_OBJECTS) $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -Wl,-z,now -o $@ $^ $(LIBS)
+
+oracle: $(BUILD)/tests/oracle ## compare random instructions with the host CPU: SECONDS=60 SEED=1
+	$< --seed $(SEED) --seconds $(or $(SECONDS_ASKED),60)
