@@ -244,6 +244,8 @@ static struct block *make_crossing(struct cpu *c, u64 linear, const u8 *host)
 {
     u8 bytes[16];
     u32 first = (u32)PAGE_SIZE - (linear & 0xfff);
+    if (c->bits != 64 && c->rip + first > SEG_LIMIT(SEG_CS)) /* the limit comes before the page */
+        raise_gp(c);
     memcpy(bytes, host, first);
     c->op = &scratch.block.ops[BLOCK_SLOTS - 1]; /* left is 0 there */
     const u8 *second = translate(c, (linear | 0xfff) + 1, ACC_EXEC);

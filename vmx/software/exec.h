@@ -42,6 +42,8 @@ static inline void begin_stack_shadow(struct cpu *c)
 }
 
 bool condition_holds(const struct cpu *, u32 condition);
+u64 near_target(struct cpu *, u64 target, u32 size);
+void near_call(struct cpu *, u64 target, u32 size);
 /* --- what system instructions share --- */
 
 static inline void need_cpl0(struct cpu *c)

@@ -196,24 +196,16 @@ void exec_imul3(struct cpu *c, const struct insn *insn)
 void exec_group45(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size, reg = insn->reg & 7;
-    u64 target;
     switch (reg) {
     case 0:
     case 1:
         rm_operation(c, insn, reg ? OP_DEC : OP_INC, 0);
         return;
     case 2:
-        target = read_rm(c, insn, size);
-        if (size == 8 && !canonical(target))
-            raise_gp(c);
-        push(c, c->next, size);
-        c->next = target;
+        near_call(c, read_rm(c, insn, size), size);
         return;
     case 4:
-        target = read_rm(c, insn, size);
-        if (size == 8 && !canonical(target))
-            raise_gp(c);
-        c->next = target;
+        c->next = near_target(c, read_rm(c, insn, size), size);
         return;
     case 6:
         push(c, read_rm(c, insn, size), size);

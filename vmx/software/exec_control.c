@@ -34,7 +34,7 @@ bool condition_holds(const struct cpu *c, u32 condition)
 }
 
 /* The target of a near transfer: truncated by operand size, within the segment or canonical. */
-static u64 near_target(struct cpu *c, u64 target, u32 size)
+u64 near_target(struct cpu *c, u64 target, u32 size)
 {
     if (c->bits == 64) {
         if (!canonical(target))
@@ -45,6 +45,16 @@ static u64 near_target(struct cpu *c, u64 target, u32 size)
     if (target > SEG_LIMIT(SEG_CS))
         raise_gp(c);
     return target;
+}
+
+/* CALL: the stack is looked at before the target, and written after it. */
+void near_call(struct cpu *c, u64 target, u32 size)
+{
+    u64 sp = (stack_pointer(c) - size) & size_mask(c->stack_bytes);
+    probe_write(c, segment_linear(c, SEG_SS, sp, size, true), size);
+    target = near_target(c, target, size);
+    push(c, c->next, size);
+    c->next = target;
 }
 
 static u64 relative(struct cpu *c, const struct insn *insn)
@@ -65,9 +75,7 @@ void exec_jmp_rel(struct cpu *c, const struct insn *insn)
 
 void exec_call_rel(struct cpu *c, const struct insn *insn)
 {
-    u64 target = relative(c, insn);
-    push(c, c->next, insn->operand_size);
-    c->next = target;
+    near_call(c, c->next + insn->immediate, insn->operand_size);
 }
 
 void exec_ret(struct cpu *c, const struct insn *insn)

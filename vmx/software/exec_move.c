@@ -295,7 +295,8 @@ void exec_popa(struct cpu *c, const struct insn *insn)
 void exec_enter(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size, level = insn->immediate2 & 31;
-    u64 sp = stack_pointer(c) - size, frame = sp, mask = size_mask(c->stack_bytes);
+    u64 mask = size_mask(c->stack_bytes), sp = stack_pointer(c) - size,
+        frame = (c->gpr[RSP] & ~mask) | (sp & mask);
     poke(c, sp, c->gpr[RBP], size);
     for (u32 i = 1; i < level; i++) {
         u64 from = (c->gpr[RBP] - i * size) & mask;
@@ -306,7 +307,7 @@ void exec_enter(struct cpu *c, const struct insn *insn)
         poke(c, sp -= size, frame, size);
     sp -= insn->immediate & 0xffff;
     probe_write(c, segment_linear(c, SEG_SS, sp & mask, size, true), size);
-    put_gpr(c, RBP, frame, size == 2 ? 2 : c->stack_bytes);
+    put_gpr(c, RBP, frame, size);
     set_stack_pointer(c, sp);
 }
 

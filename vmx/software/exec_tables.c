@@ -240,7 +240,7 @@ void exec_lar(struct cpu *c, const struct insn *insn)
     u32 system = c->long_mode ? 0x1a04 : 0x1a3e;
     bool good = readable_descriptor(c, (u16)read_rm(c, insn, 2), &d, system);
     if (good)
-        put_gpr(c, insn->reg, d.low >> 32 & (insn->operand_size == 2 ? 0xff00 : 0xf0ff00),
+        put_gpr(c, insn->reg, d.low >> 32 & (insn->operand_size == 2 ? 0xff00 : 0xffff00),
                 insn->operand_size);
     c->status = (u16)((c->status & ~ST_ZF) | (good ? ST_ZF : 0));
 }

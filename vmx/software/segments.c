@@ -206,7 +206,7 @@ static void check_target(struct cpu *c, const struct descriptor *d, u64 offset)
 }
 
 /* JMP and CALL to a code segment at the same privilege (SDM 5.8.1). */
-static struct descriptor direct_target(struct cpu *c, u16 selector, u64 offset)
+static struct descriptor direct_target(struct cpu *c, u16 selector)
 {
     if (!(selector & 0xfffc))
         raise_gp(c);
@@ -226,7 +226,6 @@ static struct descriptor direct_target(struct cpu *c, u16 selector, u64 offset)
         raise_error(c, VECTOR_GP, selector & 0xfffc);
     if (!(d.access & AR_P))
         raise_error(c, VECTOR_NP, selector & 0xfffc);
-    check_target(c, &d, offset);
     return d;
 }
 
@@ -239,7 +238,8 @@ void far_jump(struct cpu *c, u16 selector, u64 offset, u32 size)
         load_real(c, SEG_CS, selector);
         derive_state(c);
     } else {
-        struct descriptor d = direct_target(c, selector, offset);
+        struct descriptor d = direct_target(c, selector);
+        check_target(c, &d, offset);
         set_code_segment(c, selector, &d, c->cpl);
     }
     c->next = offset;
@@ -252,10 +252,14 @@ void far_call(struct cpu *c, u16 selector, u64 offset, u32 size)
     struct descriptor d = {0};
     bool protected = protected_mode(c);
     if (protected)
-        d = direct_target(c, selector, offset);
+        d = direct_target(c, selector);
+    else if (offset > SEG_LIMIT(SEG_CS))
+        raise_gp(c);
     u64 sp = stack_pointer(c);
     poke(c, sp - size, from, size);
     poke(c, sp - 2 * size, back, size);
+    if (protected) /* after the pushes, on silicon and under Bochs */
+        check_target(c, &d, offset);
     set_stack_pointer(c, sp - 2 * size);
     if (protected)
         set_code_segment(c, selector, &d, c->cpl);
