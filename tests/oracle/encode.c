@@ -58,30 +58,58 @@ static void put_sib(struct generator *g, const struct place *p, u8 base)
     put(g, (u32)__builtin_ctz(p->scale) << 6 | (u32)index << 3 | base, 1);
 }
 
-/* ModRM, SIB and displacement; `after`: bytes of immediate that follow. */
+static u32 modrm_base_16(const struct place *p)
+{
+    if (p->index != NO_REGISTER) /* BX or BP with SI or DI */
+        return (p->base == RBP ? 2u : 0u) | (p->index == RDI ? 1u : 0u);
+    return p->base == RSI ? 4 : p->base == RDI ? 5 : p->base == RBP ? 6 : 7;
+}
+
+static void put_place_16(struct generator *g, const struct place *p, u32 reg)
+{
+    bool small = (i16)p->displacement == (i8)p->displacement;
+    if (p->base == NO_REGISTER) {
+        put(g, reg | 6, 1);
+        put(g, (u64)p->displacement, 2);
+        return;
+    }
+    put(g, (small ? 0x40u : 0x80u) | reg | modrm_base_16(p), 1);
+    put(g, (u64)p->displacement, small ? 1 : 2);
+}
+
+static void put_place_rip(struct generator *g, const struct place *p, u32 reg, u32 after)
+{
+    put(g, reg | 5, 1);
+    u64 next = CODE + (u64)g->test->offset + g->length + 4 + after;
+    put(g, (u64)p->displacement - next, 4);
+}
+
+static void put_place_absolute(struct generator *g, const struct place *p, u32 reg)
+{
+    bool plain = g->test->bits != 64 && p->index == NO_REGISTER;
+    put(g, reg | (plain ? 5 : 4), 1);
+    if (!plain)
+        put_sib(g, p, 5);
+    put(g, (u64)p->displacement, 4);
+}
+
 void put_place(struct generator *g, const struct place *p, u32 reg, u32 after)
 {
+    bool small = p->displacement == (i8)p->displacement;
     reg = (reg & 7) << 3;
-    bool small = p->displacement == (i8)p->displacement, sib = p->index != NO_REGISTER;
-    if (p->base == RIP_RELATIVE) {
-        put(g, reg | 5, 1);
-        u64 next = CODE + g->test->offset + g->length + 4 + after;
-        put(g, (u64)p->displacement - next, 4);
-        return;
+    if (p->address == 2) {
+        put_place_16(g, p, reg);
+    } else if (p->base == RIP_RELATIVE) {
+        put_place_rip(g, p, reg, after);
+    } else if (p->base == NO_REGISTER) {
+        put_place_absolute(g, p, reg);
+    } else {
+        bool sib = p->index != NO_REGISTER || (p->base & 7) == RSP;
+        put(g, (small ? 0x40u : 0x80u) | reg | (sib ? 4u : p->base & 7u), 1);
+        if (sib)
+            put_sib(g, p, p->base & 7);
+        put(g, (u64)p->displacement, small ? 1 : 4);
     }
-    if (p->base == NO_REGISTER) {
-        bool plain = g->test->bits == 32 && !sib;
-        put(g, reg | (plain ? 5 : 4), 1);
-        if (!plain)
-            put_sib(g, p, 5);
-        put(g, (u64)p->displacement, 4);
-        return;
-    }
-    sib |= (p->base & 7) == RSP;
-    put(g, (small ? 0x40u : 0x80u) | reg | (sib ? 4u : p->base & 7u), 1);
-    if (sib)
-        put_sib(g, p, p->base & 7);
-    put(g, (u64)p->displacement, small ? 1 : 4);
 }
 
 u8 rex_of_place(const struct place *p)
@@ -93,6 +121,12 @@ u8 rex_of_place(const struct place *p)
 /* --- preparing and cleaning up
  * --------------------------------------------------------------------------- */
 
+void put_opsize(struct generator *g, u32 size)
+{
+    if (size <= 4 && (size == 2) != (g->test->bits == 16))
+        put(g, 0x66, 1);
+}
+
 void prepare_register(struct generator *g, u32 reg, u64 value)
 {
     struct piece *p = open_piece(g, NULL);
@@ -101,23 +135,28 @@ void prepare_register(struct generator *g, u32 reg, u64 value)
         put(g, 0xc7, 1);
         put(g, 0xc0 | (reg & 7), 1);
     } else {
+        put_opsize(g, 4);
         put(g, 0xb8 | reg, 1);
     }
     put(g, value, 4);
     close_piece(g, p);
 }
 
-/* MOV [place], imm of 2 or 4 bytes, or of 8 from a sign-extended 4. */
+static void put_place_prefixes(struct generator *g, const struct place *place)
+{
+    static const u8 prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+    if (place->segment != NO_REGISTER)
+        put(g, prefixes[place->segment], 1);
+    if (place->narrow)
+        put(g, 0x67, 1);
+}
+
 void prepare_memory(struct generator *g, const struct place *place, u32 value, u32 size)
 {
     struct piece *p = open_piece(g, NULL);
     u8 rex = (u8)(rex_of_place(place) | (size == 8 ? 8 : 0));
-    if (place->segment != NO_REGISTER)
-        put(g, 0x60 | place->segment, 1);
-    if (place->narrow)
-        put(g, 0x67, 1);
-    if (size == 2)
-        put(g, 0x66, 1);
+    put_place_prefixes(g, place);
+    put_opsize(g, size);
     if (rex)
         put(g, 0x40 | rex, 1);
     put(g, 0xc7, 1);
@@ -126,20 +165,37 @@ void prepare_memory(struct generator *g, const struct place *place, u32 value, u
     close_piece(g, p);
 }
 
-/* MOV reg, [place] of 8 bytes. */
-void prepare_load(struct generator *g, const struct place *place, u32 reg)
+/* MOV between a register and memory: 8 bytes in 64-bit code, else 4. */
+static void put_move(struct generator *g, u8 opcode, const struct place *place, u32 reg)
 {
     struct piece *p = open_piece(g, NULL);
-    u8 rex = rex_of_place(place);
-    if (place->segment != NO_REGISTER)
-        put(g, 0x60 | place->segment, 1);
-    if (place->narrow)
-        put(g, 0x67, 1);
+    put_place_prefixes(g, place);
     if (g->test->bits == 64)
-        put(g, 0x48 | rex, 1);
-    put(g, 0x8b, 1);
+        put(g, 0x48 | rex_of_place(place), 1);
+    else
+        put_opsize(g, 4);
+    put(g, opcode, 1);
     put_place(g, place, reg, 0);
     close_piece(g, p);
+}
+
+void prepare_load(struct generator *g, const struct place *place, u32 reg)
+{
+    put_move(g, 0x8b, place, reg);
+}
+
+void prepare_store(struct generator *g, const struct place *place, u32 reg)
+{
+    put_move(g, 0x89, place, reg);
+}
+
+/* Without a 32-bit stack pointer: by BP. */
+static void put_scrub_16(struct generator *g, u16 undefined)
+{
+    put(g, 0xec8b55, 3); /* push bp; mov bp, sp */
+    put(g, 0x026681, 3); /* and word [bp+2], imm16 */
+    put(g, ~(u64)undefined, 2);
+    put(g, 0x5d, 1); /* pop bp */
 }
 
 void scrub_flags(struct generator *g, u16 undefined)
@@ -148,10 +204,14 @@ void scrub_flags(struct generator *g, u16 undefined)
     p->scrub = true;
     p->undefined = undefined;
     put(g, 0x9c, 1); /* pushf */
-    if (g->test->bits == 64)
-        put(g, 0x48, 1);
-    put(g, 0x242481, 3); /* and [rsp], imm32 */
-    put(g, ~(u64)undefined, 4);
+    if (g->test->bits == 16) {
+        put_scrub_16(g, undefined);
+    } else {
+        if (g->test->bits == 64)
+            put(g, 0x48, 1);
+        put(g, 0x242481, 3); /* and [rsp], imm32 */
+        put(g, ~(u64)undefined, 4);
+    }
     put(g, 0x9d, 1); /* popf */
     close_piece(g, p);
 }
@@ -189,11 +249,9 @@ static void put_prefixes(struct generator *g, const struct choice *c)
     static const u8 ignored[] = {0x26, 0x2e, 0x36, 0x3e};
     if (g->test->bits == 64 && chance(g, 1))
         put(g, ignored[below(g, 4)], 1);
-    if (c->place.segment != NO_REGISTER)
-        put(g, 0x60 | c->place.segment, 1);
-    if (c->place.narrow)
-        put(g, 0x67, 1);
-    if (!(c->form->flags & VEX) && c->memory && chance(g, 1))
+    put_place_prefixes(g, &c->place);
+    bool lockable = !(c->form->flags & VEX) && c->memory && c->form->setup != FOR_SELECTOR;
+    if (lockable && chance(g, 1)) /* AMD's do not refuse a locked VERR */
         put(g, 0xf0, 1);
     if (c->opsize)
         put(g, 0x66, 1);

@@ -3,8 +3,9 @@
  * and the flags that the SDM leaves undefined after it. Logic (AND, OR, XOR, TEST) clears AF on
  * all silicon and under Bochs, so that counts as defined.
  * Not here: what exits or answers by the machine (CPUID, RDTSC, SYSCALL, INT n with a gate), INT1
- * (hypervisors below a host mistake it), what
- * UMIP may forbid, and near branches with 66, which Intel's ignore and AMD's do not.
+ * (hypervisors below a host mistake it), what UMIP may forbid; near branches with 66, which Intel's
+ * ignore and AMD's do not; ARPL of memory, which only some write without a change; 32-bit pushes
+ * of selectors, of which some write two bytes.
  */
 #include "core/decode/insn.h"
 #include "tests/oracle/oracle.h"
@@ -76,11 +77,11 @@ static const struct form integer_forms[] = {
     {B, 0xc3, 0xc3, ANY, 0, MEMORY, NO_IMM, WIDE, 0, 0}, {B, 0xc7, 0xc7, 1, 0, MEMORY, NO_IMM, WIDE | ALIGNED, 0, FOR_PAIR},
     {B, 0xc8, 0xcf, 0, 0, NO_MODRM, NO_IMM, WIDE, 0, 0},
     {B38, 0xf0, 0xf1, ANY, WITH_F2, RM, NO_IMM, SIZES, 0, 0},
-    {L, 0x06, 0x07, 0, 0, NO_MODRM, NO_IMM, NOT_64 | OPSIZE, 0, 0}, {L, 0x27, 0x27, 0, 0, NO_MODRM, NO_IMM, NOT_64, OF, 0},
+    {L, 0x27, 0x27, 0, 0, NO_MODRM, NO_IMM, NOT_64, OF, 0},
     {L, 0x2f, 0x2f, 0, 0, NO_MODRM, NO_IMM, NOT_64, OF, 0}, {L, 0x37, 0x37, 0, 0, NO_MODRM, NO_IMM, NOT_64, OF | SF | ZF | PF, 0},
     {L, 0x3f, 0x3f, 0, 0, NO_MODRM, NO_IMM, NOT_64, OF | SF | ZF | PF, 0}, {L, 0x40, 0x4f, 0, 0, NO_MODRM, NO_IMM, NOT_64 | OPSIZE, 0, 0},
     {L, 0x60, 0x61, 0, 0, NO_MODRM, NO_IMM, NOT_64 | OPSIZE, 0, 0}, {L, 0x62, 0x62, ANY, 0, MEMORY, NO_IMM, NOT_64 | OPSIZE, 0, 0},
-    {L, 0x63, 0x63, ANY, 0, RM, NO_IMM, NOT_64, 0, 0}, {L, 0x82, 0x82, ANY, 0, RM, IMM8, NOT_64, 0, 0},
+    {L, 0x63, 0x63, ANY, 0, REGISTERS, NO_IMM, NOT_64, 0, 0}, {L, 0x82, 0x82, ANY, 0, RM, IMM8, NOT_64, 0, 0},
     {L, 0xce, 0xce, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, 0}, {L, 0xd4, 0xd4, 0, 0, NO_MODRM, IMM8, NOT_64, OF | AF | CF, 0},
     {L, 0xd5, 0xd5, 0, 0, NO_MODRM, IMM8, NOT_64, OF | AF | CF, 0}, {L, 0xd6, 0xd6, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, 0},
 };
@@ -93,11 +94,33 @@ static const struct form string_forms[] = {
 static const struct form branch_forms[] = {
     {L, 0x70, 0x7f, 0, 0, NO_MODRM, IMM_REL8, 0, 0, 0}, {B, 0x80, 0x8f, 0, 0, NO_MODRM, IMM_REL32, 0, 0, 0},
     {L, 0xe0, 0xe3, 0, 0, NO_MODRM, IMM_REL8, 0, 0, FOR_LOOP}, {L, 0xe8, 0xe9, 0, 0, NO_MODRM, IMM_REL32, 0, 0, 0},
-    {L, 0xeb, 0xeb, 0, 0, NO_MODRM, IMM_REL8, 0, 0, 0}, {L, 0xff, 0xff, 2, 0, RM, NO_IMM, ONLY_64, 0, FOR_INDIRECT},
-    {L, 0xff, 0xff, 4, 0, RM, NO_IMM, ONLY_64, 0, FOR_INDIRECT}, {L, 0xc3, 0xc3, 0, 0, NO_MODRM, NO_IMM, ONLY_64, 0, FOR_RETURN},
-    {L, 0xc2, 0xc2, 0, 0, NO_MODRM, IMM16, ONLY_64, 0, FOR_RETURN},
+    {L, 0xeb, 0xeb, 0, 0, NO_MODRM, IMM_REL8, 0, 0, 0}, {L, 0xff, 0xff, 2, 0, RM, NO_IMM, 0, 0, FOR_INDIRECT},
+    {L, 0xff, 0xff, 4, 0, RM, NO_IMM, 0, 0, FOR_INDIRECT}, {L, 0xc3, 0xc3, 0, 0, NO_MODRM, NO_IMM, 0, 0, FOR_RETURN},
+    {L, 0xc2, 0xc2, 0, 0, NO_MODRM, IMM16, 0, 0, FOR_RETURN},
 };
 
+/* segments and far transfers */
+static const struct form segment_forms[] = {
+    {L, 0x8c, 0x8c, ANY, 0, RM, NO_IMM, SIZES | VECTOR_REG, 0, 0}, {L, 0x8e, 0x8e, 0, 0, RM, NO_IMM, 0, 0, FOR_SELECTOR},
+    {L, 0x8e, 0x8e, 2, 0, RM, NO_IMM, 0, 0, FOR_SELECTOR}, {L, 0x8e, 0x8e, 3, 0, RM, NO_IMM, 0, 0, FOR_SELECTOR},
+    {L, 0x8e, 0x8e, 4, 0, RM, NO_IMM, NOT_64, 0, FOR_SELECTOR}, {L, 0x8e, 0x8e, 5, 0, RM, NO_IMM, NOT_64, 0, FOR_SELECTOR},
+    {L, 0x06, 0x06, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_PUSH_SELECTOR}, {L, 0x0e, 0x0e, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_PUSH_SELECTOR},
+    {L, 0x16, 0x16, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_PUSH_SELECTOR}, {L, 0x1e, 0x1e, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_PUSH_SELECTOR},
+    {B, 0xa0, 0xa0, 0, 0, NO_MODRM, NO_IMM, 0, 0, FOR_PUSH_SELECTOR}, {B, 0xa8, 0xa8, 0, 0, NO_MODRM, NO_IMM, 0, 0, FOR_PUSH_SELECTOR},
+    {L, 0x07, 0x07, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_POP_SELECTOR}, {L, 0x17, 0x17, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_POP_SELECTOR},
+    {L, 0x1f, 0x1f, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_POP_SELECTOR}, {B, 0xa1, 0xa1, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_POP_SELECTOR},
+    {B, 0xa9, 0xa9, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_POP_SELECTOR},
+    {L, 0xc4, 0xc5, ANY, 0, MEMORY, NO_IMM, NOT_64 | OPSIZE, 0, FOR_FAR_POINTER}, {B, 0xb2, 0xb2, ANY, 0, MEMORY, NO_IMM, NOT_64 | OPSIZE, 0, FOR_FAR_POINTER},
+    {B, 0xb4, 0xb5, ANY, 0, MEMORY, NO_IMM, NOT_64 | OPSIZE, 0, FOR_FAR_POINTER},
+    {B, 0x02, 0x03, ANY, 0, RM, NO_IMM, SIZES, 0, FOR_SELECTOR}, {B, 0x00, 0x00, 4, 0, RM, NO_IMM, 0, 0, FOR_SELECTOR},
+    {B, 0x00, 0x00, 5, 0, RM, NO_IMM, 0, 0, FOR_SELECTOR},
+    {L, 0xea, 0xea, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_FAR_JUMP}, {L, 0x9a, 0x9a, 0, 0, NO_MODRM, NO_IMM, NOT_64, 0, FOR_FAR_JUMP},
+    {L, 0xff, 0xff, 3, 0, MEMORY, NO_IMM, 0, 0, FOR_FAR_JUMP}, {L, 0xff, 0xff, 5, 0, MEMORY, NO_IMM, 0, 0, FOR_FAR_JUMP},
+    {L, 0xcb, 0xcb, 0, 0, NO_MODRM, NO_IMM, 0, 0, FOR_FAR_RETURN}, {L, 0xca, 0xca, 0, 0, NO_MODRM, IMM16, 0, 0, FOR_FAR_RETURN},
+    {L, 0xcf, 0xcf, 0, 0, NO_MODRM, NO_IMM, 0, 0, FOR_IRET},
+};
+
+/* BMI1, BMI2 */
 static const struct form bmi_forms[] = {
     {B38, 0xf2, 0xf2, ANY, PLAIN, RM, NO_IMM, VEX, AF | PF, 0}, {B38, 0xf3, 0xf3, 1, PLAIN, RM, NO_IMM, VEX, AF | PF, 0},
     {B38, 0xf3, 0xf3, 2, PLAIN, RM, NO_IMM, VEX, AF | PF, 0}, {B38, 0xf3, 0xf3, 3, PLAIN, RM, NO_IMM, VEX, AF | PF, 0},
@@ -184,7 +207,7 @@ static const struct form refused_forms[] = {
 
 #define GROUP(name, share) {#name, name##_forms, ARRAY_SIZE(name##_forms), share}
 const struct form_group form_groups[] = {
-    GROUP(integer, 52), GROUP(string, 4), GROUP(branch, 5), GROUP(bmi, 4),
+    GROUP(integer, 49), GROUP(string, 4), GROUP(branch, 5), GROUP(segment, 3), GROUP(bmi, 4),
     GROUP(vector, 25),  GROUP(x87, 9),    GROUP(refused, 1),
 };
 const u32 form_group_count = ARRAY_SIZE(form_groups);

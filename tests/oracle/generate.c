@@ -8,166 +8,6 @@
 #include "core/crc.h"
 #include "tests/oracle/generator.h"
 
-/* --- values ----------------------------------------------------------------------------------- */
-
-static u64 interesting(struct generator *g)
-{
-    static const u64 values[] = {0,
-                                 1,
-                                 2,
-                                 0x7f,
-                                 0x80,
-                                 0xff,
-                                 0x7fff,
-                                 0x8000,
-                                 0xffff,
-                                 0x7fffffff,
-                                 0x80000000,
-                                 0xffffffff,
-                                 0x7fffffffffffffff,
-                                 0x8000000000000000,
-                                 ~0ull,
-                                 0x3ff0000000000000,
-                                 0x7ff0000000000000,
-                                 0xfff8000000000000,
-                                 0x7ff4000000000001,
-                                 0x000fffffffffffff,
-                                 0x8000000000000001,
-                                 0x3f80000000000000,
-                                 0x3f8000003f800000,
-                                 0x7f8000007fc00000,
-                                 0x7fa0000000000001,
-                                 0x00000001807fffff,
-                                 0x4b0000004f000000,
-                                 0x41e0000000000000,
-                                 0x43e0000000000000};
-    switch (below(g, 4)) {
-    case 0:
-        return values[below(g, ARRAY_SIZE(values))];
-    case 1:
-        return (u64)(i64)(i8)next_random(g);
-    case 2:
-        return next_random(g) >> below(g, 64);
-    default:
-        return next_random(g);
-    }
-}
-
-static void fill(struct generator *g, u8 *to, u32 size)
-{
-    for (u32 i = 0; i < size; i += 8) {
-        u64 value = interesting(g);
-        memcpy(to + i, &value, 8);
-    }
-}
-
-void generate_images(struct memory_image images[IMAGES], u8 read_only[READ_ONLY_SIZE])
-{
-    struct generator g = {.random = 0x1234567};
-    for (u32 i = 0; i < IMAGES; i++) {
-        fill(&g, images[i].data, DATA_SIZE);
-        fill(&g, images[i].stack, STACK_SIZE);
-    }
-    fill(&g, read_only, READ_ONLY_SIZE);
-}
-
-/* --- the state before ----------------------------------------------------------------------------
- */
-
-static void begin_x87(struct generator *g, u8 *fx)
-{
-    u16 fcw = 0x37f, fsw = (u16)(below(g, 8) << 11 | (below(g, 16) & 7) << 8);
-    if (chance(g, 30))
-        fcw = (u16)(0x7f | below(g, 4) << 8 | below(g, 4) << 10);
-    if (chance(g, 4))
-        fcw &= (u16) ~(1u << below(g, 6));
-    memcpy(fx, &fcw, 2);
-    memcpy(fx + 2, &fsw, 2);
-    fx[4] = chance(g, 50) ? 0xff : (u8)next_random(g);
-    for (u32 i = 0; i < 8; i++) {
-        u64 fraction = interesting(g);
-        u16 exponent = (u16)(chance(g, 70) ? 0x3fff - 40 + below(g, 80) : next_random(g));
-        if (chance(g, 80))
-            fraction |= 1ull << 63;
-        exponent |= (u16)(below(g, 2) << 15);
-        memcpy(fx + 32 + 16 * i, &fraction, 8);
-        memcpy(fx + 40 + 16 * i, &exponent, 2);
-    }
-}
-
-static void begin_vectors(struct generator *g, u8 *fx)
-{
-    u32 mxcsr = 0x1f80;
-    if (chance(g, 30))
-        mxcsr |= below(g, 4) << 13 | (u32)chance(g, 30) << 15 | (u32)chance(g, 30) << 6;
-    if (chance(g, 4))
-        mxcsr &= ~(0x80u << below(g, 6));
-    memcpy(fx + 24, &mxcsr, 4);
-    fill(g, fx + 160, 256);
-}
-
-static u64 begin_flags(struct generator *g)
-{
-    u64 flags = 0x202 | (next_random(g) & 0x8d5);
-    flags |= chance(g, 20) ? 1 << 10 : 0; /* DF */
-    flags |= g->alignment ? 1 << 18 : 0;  /* AC */
-    flags |= chance(g, 2) ? 1 << 8 : 0;   /* TF */
-    if (g->saves)
-        flags &= ~(1ull << 8);
-    return flags | (chance(g, 10) ? 1 << 21 : 0);
-}
-
-/* Pointers: two into the data, one that may be anywhere. */
-static u64 pointer_value(struct generator *g, u32 which)
-{
-    static const u64 anywhere[] = {READ_ONLY + 0x100,      READ_ONLY + READ_ONLY_SIZE - 8,
-                                   STACK + 0x800,          0x0000800000000000,
-                                   0x00007ffffffffff8,     0xffff800000000000,
-                                   0x4000000000000000,     CODE + 0x80,
-                                   DATA + DATA_SIZE - 0x8, DATA};
-    if (which < 2 || chance(g, 60))
-        return DATA + 0x100 + below(g, DATA_SIZE - 0x200) / 16 * 16;
-    return anywhere[below(g, ARRAY_SIZE(anywhere))] & (g->test->bits == 64 ? ~0ull : 0xffffffff) &
-           (g->alignment ? ~15ull : ~0ull);
-}
-
-static void choose_pointers(struct generator *g)
-{
-    static const u8 candidates[] = {RBX, RSI, RDI, RBP, R8, R9, R12, R13, R14, R15};
-    u32 limit = g->test->bits == 64 ? ARRAY_SIZE(candidates) : 4, first = below(g, limit);
-    for (u32 i = 0; i < POINTERS; i++) {
-        g->pointer[i] = candidates[(first + i) % limit];
-        g->value[g->pointer[i]] = pointer_value(g, i);
-    }
-    g->index = candidates[(first + POINTERS) % limit];
-    g->value[g->index] = (u64)(i64)(i8)below(g, 256) / 4;
-}
-
-static void begin(struct generator *g)
-{
-    struct state *s = &g->test->before;
-    memset(s, 0, sizeof(*s));
-    for (u32 i = 0; i < 16; i++)
-        s->gpr[i] = g->test->bits == 64 || i < 8 ? interesting(g) : 0;
-    if (chance(g, 70))
-        s->gpr[RCX] = below(g, 20);
-    choose_pointers(g);
-    for (u32 i = 0; i < POINTERS; i++)
-        s->gpr[g->pointer[i]] = g->value[g->pointer[i]];
-    s->gpr[g->index] = g->value[g->index];
-    s->gpr[RSP] = STACK + 0x400 + below(g, 0x100) * 8;
-    if (chance(g, 3))
-        s->gpr[RSP] = STACK + below(g, 32);
-    if (chance(g, 3))
-        s->gpr[RSP] += below(g, 8);
-    if (g->test->bits != 64)
-        for (u32 i = 0; i < 8; i++)
-            s->gpr[i] = (u32)s->gpr[i];
-    s->rflags = begin_flags(g);
-    begin_x87(g, s->fx);
-    begin_vectors(g, s->fx);
-}
-
 /* Operands of more than 16 bytes fault as a whole: vendors differ in what they write before. */
 static u64 choose_large_target(struct generator *g)
 {
@@ -197,14 +37,27 @@ static u64 choose_target(struct generator *g, bool aligned)
     return target;
 }
 
+/* 64-bit: FS or GS, but not beside pointers out of the data, as AMD's check base and offset apart.
+ */
 static void choose_segment(struct generator *g, struct place *p)
 {
-    bool wild = p->base < 16 &&
-                g->value[p->base] - DATA >= DATA_SIZE; /* AMD's check base and offset apart */
-    if (g->test->bits != 64 || wild || !chance(g, 6))
+    bool wild = p->base < 16 && g->value[p->base] - DATA >= DATA_SIZE;
+    if (wild || !chance(g, 6))
         return;
     p->segment = chance(g, 50) ? SEG_FS : SEG_GS;
-    p->displacement -= p->segment == SEG_FS ? FS_AT : GS_AT;
+    p->displacement -= g->base[p->segment];
+}
+
+/* Else pointers are offsets in DS; now and then another segment is tried. */
+static void choose_legacy_segment(struct generator *g, struct place *p, bool large)
+{
+    bool stack = p->base == RBP && g->base[SEG_SS] != g->base[SEG_DS];
+    if (stack)
+        p->segment = SEG_DS;
+    if (chance(g, 10) && !large) {
+        p->segment = (u8)below(g, SEG_COUNT);
+        p->displacement += (i64)g->base[SEG_DS] - g->base[p->segment];
+    }
 }
 
 static bool fits(i64 displacement)
@@ -221,6 +74,41 @@ static u8 choose_base(struct generator *g, bool large)
     return g->pointer[which];
 }
 
+static u8 address_size(const struct generator *g, bool narrow)
+{
+    return g->test->bits == 64 ? (narrow ? 4 : 8) : (g->test->bits == 32) != narrow ? 4 : 2;
+}
+
+static bool choose_narrow(struct generator *g)
+{
+    if (g->test->bits == 64)
+        return chance(g, 4);
+    return (g->test->bits == 16 || g->base[SEG_DS]) && chance(g, 15);
+}
+
+/* false: the pointer is no data pointer, so the target is what it leads to. */
+static bool place_by_base(struct generator *g, struct place *p, bool large)
+{
+    p->base = choose_base(g, large);
+    p->displacement -= (i64)g->value[p->base];
+    if (fits(p->displacement) && !(p->narrow && g->value[p->base] >> 31))
+        return true;
+    p->displacement = below(g, 4) * 16;
+    if (g->test->bits == 64)
+        p->narrow = false;
+    return false;
+}
+
+static void place_index(struct generator *g, struct place *p)
+{
+    bool pair_16 = (p->base == RBX || p->base == RBP) && (g->index == RSI || g->index == RDI);
+    if (!chance(g, 25) || (p->narrow && g->test->bits == 64) || (p->address == 2 && !pair_16))
+        return;
+    p->index = g->index;
+    p->scale = p->address == 2 ? 1 : (u8)(1u << below(g, 4));
+    p->displacement -= (i64)(g->value[g->index] * p->scale);
+}
+
 static struct place choose_place(struct generator *g, bool aligned, bool large)
 {
     struct place p = {.target = large ? choose_large_target(g) : choose_target(g, aligned),
@@ -229,26 +117,19 @@ static struct place choose_place(struct generator *g, bool aligned, bool large)
                       .base = NO_REGISTER,
                       .index = NO_REGISTER};
     u32 kind = below(g, 100);
-    bool wild = false;
-    p.narrow = g->test->bits == 64 && chance(g, 4);
-    p.displacement = (i64)p.target;
-    if (kind < 8 && g->test->bits == 64 && !p.narrow) {
+    bool known = true;
+    p.narrow = choose_narrow(g);
+    p.displacement = (i64)offset_in(g, SEG_DS, p.target);
+    if (kind < 8 && g->test->bits == 64 && !p.narrow)
         p.base = RIP_RELATIVE;
-    } else if (kind < 90) {
-        p.base = choose_base(g, large);
-        p.displacement -= (i64)g->value[p.base];
-        if (!fits(p.displacement) || p.narrow != (p.narrow && g->value[p.base] < BIT(31)))
-            p.displacement = below(g, 4) * 16, p.narrow = false, wild = true;
-    }
-    if (p.base != RIP_RELATIVE && !wild && chance(g, 25)) {
-        p.index = g->index;
-        p.scale = (u8)(1u << below(g, 4));
-        if (p.narrow)
-            p.index = NO_REGISTER;
-        else
-            p.displacement -= (i64)(g->value[g->index] * p.scale);
-    }
-    if (!p.narrow && p.base != RIP_RELATIVE)
+    else if (kind < 90)
+        known = place_by_base(g, &p, large);
+    p.address = address_size(g, p.narrow);
+    if (p.base != RIP_RELATIVE && known)
+        place_index(g, &p);
+    if (g->test->bits != 64)
+        choose_legacy_segment(g, &p, large);
+    else if (!p.narrow && p.base != RIP_RELATIVE)
         choose_segment(g, &p);
     return p;
 }
@@ -275,22 +156,27 @@ static void prepare_strings(struct generator *g)
     bool first = chance(g, 50);
     if (g->alignment)
         inside &= ~7ull, anywhere &= ~7ull;
-    prepare_register(g, RSI, first ? inside : anywhere);
-    prepare_register(g, RDI, first ? anywhere : inside);
+    prepare_register(g, RSI, offset_in(g, SEG_DS, first ? inside : anywhere));
+    prepare_register(g, RDI, offset_in(g, SEG_ES, first ? anywhere : inside));
     prepare_register(g, RCX, chance(g, 80) ? below(g, 12) : below(g, 60));
 }
 
-/* PUSH imm32, for a POPF that does not set everything. */
+static void prepare_push(struct generator *g, u32 value)
+{
+    struct piece *p = open_piece(g, NULL);
+    put(g, 0x68, 1);
+    put(g, value, g->test->bits == 16 ? 2 : 4);
+    close_piece(g, p);
+}
+
+/* For a POPF that does not set everything. */
 static void prepare_popf(struct generator *g)
 {
     u32 flags = 0x202 | ((u32)next_random(g) & 0x200cd5);
     flags |= g->alignment ? 1u << 18 : 0;
     flags |= chance(g, 4) && !g->saves ? 1u << 8 : 0;
     flags |= chance(g, 4) ? (u32)next_random(g) & 0x1f7000 & ~(1u << 18) : 0;
-    struct piece *p = open_piece(g, NULL);
-    put(g, 0x68, 1);
-    put(g, flags, 4);
-    close_piece(g, p);
+    prepare_push(g, flags);
 }
 
 static void prepare_divide(struct generator *g, const struct form *form)
@@ -345,7 +231,7 @@ static void choose_immediate(struct generator *g, struct choice *c)
         c->immediate_size = size;
         break;
     case IMM_MOFFS:
-        c->immediate_size = g->test->bits == 64 && !c->place.narrow ? 8 : 4;
+        c->immediate_size = c->place.address;
         c->immediate = (u64)c->place.displacement;
         break;
     case IMM_ENTER:
@@ -356,9 +242,22 @@ static void choose_immediate(struct generator *g, struct choice *c)
         c->immediate_size = 1;
         break;
     case IMM_REL32:
-        c->immediate_size = 4;
+        c->immediate_size = g->test->bits == 16 ? 2 : 4;
         break;
     }
+}
+
+static struct place absolute_place(struct generator *g)
+{
+    struct place p = {.target = choose_target(g, false),
+                      .scale = 1,
+                      .segment = NO_REGISTER,
+                      .base = NO_REGISTER,
+                      .index = NO_REGISTER};
+    p.narrow = choose_narrow(g);
+    p.address = address_size(g, p.narrow);
+    p.displacement = (i64)offset_in(g, SEG_DS, p.target);
+    return p;
 }
 
 static void choose_registers(struct generator *g, struct choice *c)
@@ -374,7 +273,7 @@ static void choose_registers(struct generator *g, struct choice *c)
     c->vvvv = choose_register(g);
     c->memory = f->operands == MEMORY || (f->operands == RM && chance(g, 45));
     if (f->operands == NO_MODRM && f->immediate == IMM_MOFFS)
-        c->place.base = c->place.index = NO_REGISTER, c->place.displacement = (i64)c->place.target;
+        c->place = absolute_place(g);
 }
 
 static void choose_prefixes(struct generator *g, struct choice *c)
@@ -383,6 +282,10 @@ static void choose_prefixes(struct generator *g, struct choice *c)
     bool wide = g->test->bits == 64;
     c->mandatory = choose_mandatory(g, f);
     c->opsize = f->flags & (SIZES | OPSIZE) && chance(g, 20) && c->mandatory != 0x66;
+    if (f->setup == FOR_POPF && g->test->bits == 16)
+        c->opsize = false; /* AC would come from what lies on the stack */
+    if (f->setup == FOR_PUSH_SELECTOR)
+        c->opsize = g->test->bits == 32;
     c->repeat = f->flags & REPEATS && chance(g, 60);
     if (wide && (f->flags & (SIZES | WIDE | VEX)) && chance(g, 45))
         c->rex |= 8;
@@ -441,7 +344,7 @@ static void prepare(struct generator *g, const struct choice *c)
         prepare_strings(g);
         break;
     case FOR_XLAT:
-        prepare_register(g, RBX, choose_target(g, false));
+        prepare_register(g, RBX, offset_in(g, SEG_DS, choose_target(g, false)));
         break;
     case FOR_MASKMOV:
         prepare_register(g, RDI,
@@ -455,7 +358,7 @@ static void prepare(struct generator *g, const struct choice *c)
         prepare_divide(g, form);
         break;
     case FOR_LEAVE:
-        prepare_register(g, RBP, STACK + 0x200 + below(g, 0x600));
+        prepare_register(g, RBP, offset_in(g, SEG_SS, STACK + 0x200 + below(g, 0x600)));
         break;
     case FOR_LOOP:
         prepare_register(g, RCX, below(g, 3));
@@ -477,6 +380,18 @@ static void prepare(struct generator *g, const struct choice *c)
         break;
     case FOR_FCW:
         prepare_memory(g, place, chance(g, 90) ? 0x7f | below(g, 16) << 8 : (u32)next_random(g), 2);
+        break;
+    case FOR_SELECTOR:
+        if (place)
+            prepare_memory(g, place, choose_selector(g), 2);
+        else
+            prepare_register(g, c->rm, choose_selector(g));
+        break;
+    case FOR_FAR_POINTER:
+        prepare_word(g, place, operand_size_of(g, c), choose_selector(g));
+        break;
+    case FOR_POP_SELECTOR:
+        prepare_push(g, choose_selector(g));
         break;
     case FOR_FXRSTOR:
         prepare_fxrstor(g, place);
@@ -514,6 +429,21 @@ static u16 undefined_flags(const struct generator *g, const struct choice *c)
 
 static void add_instruction(struct generator *g, const struct form *form);
 
+/* BSWAP of 16 bits, SHLD and SHRD of 16 bits by more. */
+static bool undefined_result(const struct generator *g, const struct form *f)
+{
+    bool shifts = f->flags & SHIFTS && f->map == MAP_0F,
+         swaps = f->map == MAP_0F && f->first == 0xc8;
+    return g->test->bits == 16 && (shifts || swaps);
+}
+
+/* DS has all of the data: large operands fault as a whole or not. */
+static bool unlimited(const struct generator *g)
+{
+    u16 ds = g->test->before.selector[SEG_DS];
+    return g->test->bits == 64 || ds == USER_DATA || ds == LDT_SELECTOR(LDT_DATA16);
+}
+
 static const struct form *choose_form(struct generator *g)
 {
     for (;;) {
@@ -522,8 +452,9 @@ static const struct form *choose_form(struct generator *g)
             share -= form_groups[i].share;
         const struct form *f = &form_groups[i].forms[below(g, form_groups[i].count)];
         bool vector = f->map != MAP_LEGACY && f->flags & (VECTOR_REG | VECTOR_RM);
-        if (f->flags & (g->test->bits == 64 ? NOT_64 : ONLY_64) || (saves_state(f) && !g->saves) ||
-            (g->alignment && vector && f->operands != REGISTERS))
+        if (f->flags & (g->test->bits == 64 ? NOT_64 : ONLY_64) ||
+            (saves_state(f) && !(g->saves && unlimited(g))) ||
+            (g->alignment && vector && f->operands != REGISTERS) || undefined_result(g, f))
             continue;
         return f;
     }
@@ -543,41 +474,117 @@ static void put_branch(struct generator *g, struct choice *c)
     add_instruction(g, choose_form(g));
     g->nested--;
     u32 distance = g->length - after;
-    if (size == 4 || distance < 128)
+    if (size > 1 || distance < 128)
         memcpy(g->test->code + after - size, &distance, size);
 }
 
-/* LEA RAX, [RIP + what follows]; then the jump, call or return through it. */
-static void put_indirect(struct generator *g, struct choice *c)
+/* RAX becomes the offset of what follows; returns where it is to be patched in. */
+static u32 put_next_address(struct generator *g)
 {
-    bool returns = c->form->setup == FOR_RETURN;
     struct piece *p = open_piece(g, NULL);
-    put(g, 0x058d48, 3);
-    u32 at = g->length;
+    if (g->test->bits == 64) {
+        put(g, 0x058d48, 3); /* lea rax, [rip + ...] */
+    } else {
+        put_opsize(g, 4);
+        put(g, 0xb8, 1);
+    }
     put(g, 0, 4);
     close_piece(g, p);
-    if (returns) {
+    return g->length - 4;
+}
+
+static u64 linear_here(const struct generator *g)
+{
+    return CODE + (u64)g->test->offset + g->length;
+}
+
+static void patch_next_address(struct generator *g, u32 at)
+{
+    u32 value =
+        g->test->bits == 64 ? g->length - (at + 4) : (u32)offset_in(g, SEG_CS, linear_here(g));
+    memcpy(g->test->code + at, &value, 4);
+}
+
+/* Jump, call or return to what follows, through RAX, memory or the stack. */
+static void put_indirect(struct generator *g, struct choice *c)
+{
+    u32 at = put_next_address(g);
+    struct piece *p;
+    if (c->form->setup == FOR_RETURN) {
         p = open_piece(g, NULL);
-        put(g, 0x50, 1);
+        put(g, 0x50, 1); /* push rax */
         close_piece(g, p);
     }
-    if (c->memory) { /* through memory: the address goes there first */
-        p = open_piece(g, NULL);
-        if (c->place.segment != NO_REGISTER)
-            put(g, 0x60 | c->place.segment, 1);
-        if (c->place.narrow)
-            put(g, 0x67, 1);
-        put(g, 0x48 | rex_of_place(&c->place), 1);
-        put(g, 0x89, 1);
-        put_place(g, &c->place, RAX, 0);
-        close_piece(g, p);
-    }
+    if (c->memory)
+        prepare_store(g, &c->place, RAX);
     c->rm = RAX;
     p = open_piece(g, c->form);
     put_instruction(g, c);
     close_piece(g, p);
-    u32 distance = g->length - (at + 4);
-    memcpy(g->test->code + at, &distance, 4);
+    patch_next_address(g, at);
+}
+
+/* Far transfers to what follows. The offset is patched in at `at` once that is known. */
+static void patch_offset(struct generator *g, u32 at, u16 selector)
+{
+    u32 offset = (u32)(linear_here(g) - segment_base(selector));
+    memcpy(g->test->code + at, &offset, g->test->bits == 16 ? 2 : 4);
+}
+
+static void put_far_direct(struct generator *g, const struct choice *c, u16 selector)
+{
+    u32 size = g->test->bits == 16 ? 2 : 4;
+    struct piece *p = open_piece(g, c->form);
+    put(g, c->opcode, 1);
+    put(g, 0, size);
+    put(g, selector, 2);
+    close_piece(g, p);
+    patch_offset(g, g->length - 2 - size, selector);
+}
+
+static void put_far_indirect(struct generator *g, struct choice *c, u16 selector)
+{
+    u32 size = g->test->bits == 16 ? 2 : 4;
+    c->rex = 0;
+    prepare_memory(g, &c->place, 0, size);
+    u32 at = g->length - size;
+    prepare_word(g, &c->place, size, selector);
+    struct piece *p = open_piece(g, c->form);
+    put_instruction(g, c);
+    close_piece(g, p);
+    patch_offset(g, at, selector);
+}
+
+/* RETF and IRET: what they pop is pushed first. */
+static void put_far_return(struct generator *g, struct choice *c, u16 selector)
+{
+    u32 size = g->test->bits == 16 ? 2 : 4;
+    bool iret = c->form->setup == FOR_IRET;
+    if (iret && g->test->bits == 64) {
+        prepare_push(g, chance(g, 90) ? USER_DATA : choose_selector(g));
+        prepare_push(g, STACK + 0x400 + below(g, 0x80) * 8);
+    }
+    if (iret)
+        prepare_popf(g);
+    prepare_push(g, selector);
+    prepare_push(g, 0);
+    u32 at = g->length - size;
+    c->rex = g->test->bits == 64 ? 8 : 0;
+    struct piece *p = open_piece(g, c->form);
+    put_instruction(g, c);
+    close_piece(g, p);
+    patch_offset(g, at, selector);
+}
+
+static void put_far(struct generator *g, struct choice *c)
+{
+    u16 selector = choose_code_selector(g, c->opcode == 0x9a || c->reg == 3);
+    if (c->form->setup != FOR_FAR_JUMP)
+        put_far_return(g, c, selector);
+    else if (c->memory)
+        put_far_indirect(g, c, selector);
+    else
+        put_far_direct(g, c, selector);
 }
 
 static void add_plain(struct generator *g, struct choice *c)
@@ -606,6 +613,8 @@ static void add_instruction(struct generator *g, const struct form *form)
         put_branch(g, &c);
     } else if (form->setup == FOR_INDIRECT || form->setup == FOR_RETURN) {
         put_indirect(g, &c);
+    } else if (form->setup >= FOR_FAR_JUMP) {
+        put_far(g, &c);
     } else {
         add_plain(g, &c);
     }
@@ -629,10 +638,11 @@ void generate(struct test *test, u64 seed, u8 bits)
     test->image = below(&g, IMAGES);
     g.alignment = chance(&g, 5);
     g.saves = !g.alignment && chance(&g, 20);
-    begin(&g);
+    begin_state(&g);
     choose_offset(&g); /* RIP-relative operands need it */
-    for (u32 i = 0; i < wanted && g.length < CODE_MAX - 220 && test->pieces < PIECES_MAX - 34; i++)
+    for (u32 i = 0;
+         i < wanted && !g.ends && g.length < CODE_MAX - 220 && test->pieces < PIECES_MAX - 34; i++)
         add_instruction(&g, choose_form(&g));
     test->length = (u16)g.length;
-    test->before.rip = CODE + test->offset;
+    test->before.rip = offset_in(&g, SEG_CS, CODE + test->offset);
 }

@@ -19,8 +19,10 @@ struct generator {
     u64 value[16];        /* of those, and of RBP and RSP at the start */
     u32 length;           /* of the code so far */
     u32 nested;
-    bool alignment; /* AC may be set; no SSE operands in memory: only some CPUs check those */
-    bool saves;     /* x87 state is saved; its clean-up must run: no steps, no end of the page */
+    bool ends;           /* what follows may run in another mode */
+    u32 base[SEG_COUNT]; /* of the segments at the start */
+    bool alignment;      /* AC may be set; no SSE operands in memory: only some CPUs check those */
+    bool saves; /* x87 state is saved; its clean-up must run: no steps, no end of the page */
 };
 
 struct place { /* a memory operand */
@@ -28,6 +30,7 @@ struct place { /* a memory operand */
     u8 base, index, scale; /* registers or NO_REGISTER; RIP_RELATIVE */
     u8 segment;            /* NO_REGISTER: none to write */
     bool narrow;           /* 67 */
+    u8 address;            /* bytes: 2, 4, 8 */
     i64 displacement;
 };
 
@@ -59,9 +62,22 @@ u8 rex_of_place(const struct place *p);
 void prepare_register(struct generator *g, u32 reg, u64 value);
 void prepare_memory(struct generator *g, const struct place *place, u32 value, u32 size);
 void prepare_load(struct generator *g, const struct place *place, u32 reg);
+void prepare_store(struct generator *g, const struct place *place, u32 reg);
 /* PUSHF, AND, POPF. */
 void scrub_flags(struct generator *g, u16 undefined);
 u32 operand_size_of(const struct generator *g, const struct choice *c);
+/* Bytes of an operand of full size: what 66 is for depends on the mode. */
+void put_opsize(struct generator *g, u32 size);
 void put_instruction(struct generator *g, const struct choice *c);
+
+/* --- begin.c --- */
+void begin_state(struct generator *g);
+/* A number that tries something; a selector, also such that do not exist or cannot be loaded; one
+ * for a far transfer. */
+u64 interesting(struct generator *g);
+u16 choose_selector(struct generator *g);
+u16 choose_code_selector(struct generator *g, bool calls);
+/* The offset of a linear address in a segment of the start; 32 bits outside 64-bit mode. */
+u64 offset_in(const struct generator *g, u32 segment, u64 linear);
 
 #endif

@@ -35,7 +35,8 @@ struct entry {
     u8 fx[512] __attribute__((aligned(64)));
     u64 gpr[16];                  /* 512 */
     u64 rip, cs, rflags, rsp, ss; /* 640: as IRETQ wants them */
-    u16 ds, es, unused[2];        /* 680 */
+    u16 ds, es, fs, gs;           /* 680 */
+    u32 loads_fs;                 /* 688: and GS */
 };
 
 struct exchange *exchange;
@@ -56,6 +57,9 @@ __asm__(".text\n"
         "mov %rsp, native_stack(%rip)\n"
         "fxrstor64 (%rdi)\n"
         "mov 680(%rdi), %ds; mov 682(%rdi), %es\n"
+        "cmpl $0, 688(%rdi); je 1f\n"
+        "mov 684(%rdi), %fs; mov 686(%rdi), %gs\n"
+        "1:\n"
         "lea 640(%rdi), %rsp\n"
         "mov 512(%rdi), %rax; mov 520(%rdi), %rcx; mov 528(%rdi), %rdx; mov 536(%rdi), %rbx\n"
         "mov 552(%rdi), %rbp; mov 560(%rdi), %rsi; mov 576(%rdi), %r8; mov 584(%rdi), %r9\n"
@@ -116,25 +120,42 @@ static long kernel(long number, long a, long b, long c)
     return result;
 }
 
+/* FS and GS have bases that no selector names in 64-bit tests. */
+static void set_segments(struct entry *entry, const struct test *t)
+{
+    static bool loaded = true;
+    const u16 *selector = t->before.selector;
+    entry->cs = selector[SEG_CS];
+    entry->ss = selector[SEG_SS];
+    entry->ds = selector[SEG_DS];
+    entry->es = selector[SEG_ES];
+    entry->fs = selector[SEG_FS];
+    entry->gs = selector[SEG_GS];
+    entry->loads_fs = t->bits != 64;
+    if (t->bits == 64 && loaded) {
+        __asm__ volatile("mov %0, %%fs; mov %0, %%gs" : : "r"(0));
+        kernel(SYS_arch_prctl, ARCH_SET_FS, FS_AT, 0);
+        kernel(SYS_arch_prctl, ARCH_SET_GS, GS_AT, 0);
+    }
+    loaded = t->bits != 64;
+}
+
 static void run_test(const struct test *t, struct outcome *o)
 {
-    static struct entry entry;
+    struct entry *entry = (struct entry *)(u64)ENTRY_PAGE;
     const struct state *s = &t->before;
     memcpy((void *)(u64)DATA, images[t->image].data, DATA_SIZE);
     memcpy((void *)(u64)STACK, images[t->image].stack, STACK_SIZE);
     /* So that a write finds them present. */
     *(volatile u8 *)READ_ONLY, *(volatile u8 *)CODE, *(volatile u8 *)(CODE + PAGE_SIZE);
     memcpy(code_alias + t->offset, t->code, t->length);
-    memcpy(entry.fx, s->fx, 512);
-    memcpy(entry.gpr, s->gpr, sizeof(entry.gpr));
-    entry.rip = s->rip;
-    entry.cs = s->selector[SEG_CS];
-    entry.rflags = s->rflags;
-    entry.rsp = s->gpr[RSP];
-    entry.ss = s->selector[SEG_SS];
-    entry.ds = s->selector[SEG_DS];
-    entry.es = s->selector[SEG_ES];
-    native_enter(&entry);
+    memcpy(entry->fx, s->fx, 512);
+    memcpy(entry->gpr, s->gpr, sizeof(entry->gpr));
+    set_segments(entry, t);
+    entry->rip = s->rip;
+    entry->rflags = s->rflags;
+    entry->rsp = s->gpr[RSP];
+    native_enter(entry);
     memcpy(o->memory.data, (void *)(u64)DATA, DATA_SIZE);
     memcpy(o->memory.stack, (void *)(u64)STACK, STACK_SIZE);
     memset(code_alias + t->offset, 0xcc, t->length);
@@ -158,8 +179,6 @@ static void serve(void)
     u32 count;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     catch_signals();
-    kernel(SYS_arch_prctl, ARCH_SET_FS, FS_AT, 0);
-    kernel(SYS_arch_prctl, ARCH_SET_GS, GS_AT, 0);
     while (kernel(SYS_read, to_child[0], (long)&count, sizeof(count)) == sizeof(count)) {
         for (u32 i = 0; i < count; i++) {
             exchange->at = i;
@@ -219,7 +238,8 @@ bool native_start(const struct memory_image all[IMAGES], const u8 *read_only)
         if (exchange == MAP_FAILED || !map_code() ||
             !map_shared(DATA, DATA_SIZE, PROT_READ | PROT_WRITE) ||
             !map_shared(READ_ONLY, READ_ONLY_SIZE, PROT_READ | PROT_WRITE) ||
-            !map_shared(STACK, STACK_SIZE, PROT_READ | PROT_WRITE))
+            !map_shared(STACK, STACK_SIZE, PROT_READ | PROT_WRITE) ||
+            !map_shared(ENTRY_PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE) || !segments_install())
             return false;
         memcpy((void *)(u64)READ_ONLY, read_only, READ_ONLY_SIZE);
         mprotect((void *)(u64)READ_ONLY, READ_ONLY_SIZE, PROT_READ);

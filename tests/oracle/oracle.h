@@ -38,6 +38,32 @@ struct state {
     u16 selector[6]; /* by enum segment */
 };
 
+/* segments.c: the LDT, by index; its selectors are 8 * index + 7. */
+enum {
+    LDT_CODE16,
+    LDT_DATA16, /* data at offset 0x1000 */
+    LDT_STACK16,
+    LDT_SHORT, /* ends in the middle of the data */
+    LDT_DOWN32,
+    LDT_DOWN16,
+    LDT_READ_ONLY,
+    LDT_EXECUTE_ONLY,
+    LDT_ABSENT,
+    LDT_STACK32,
+    LDT_CODE32, /* code at offset 0 */
+    LDT_PAGES,  /* flat, ends with the data */
+    LDT_ENTRIES,
+};
+#define LDT_SELECTOR(index) (8 * (index) + 7)
+enum { USER_CODE32 = 0x23, USER_DATA = 0x2b, USER_CODE64 = 0x33 };
+u64 segment_descriptor(u16 selector); /* 0: there is none */
+u32 segment_base(u16 selector);
+bool segments_install(void);            /* for this process */
+u64 code_address(const struct state *); /* RIP, linear */
+
+/* Where the child has what it enters from: IRET to a 16-bit stack keeps ESP's high half. */
+enum { ENTRY_PAGE = 0x5a5af000 };
+
 struct memory_image {
     u8 data[DATA_SIZE], stack[STACK_SIZE];
 };
@@ -150,6 +176,13 @@ enum setup {
     FOR_INDIRECT,
     FOR_RETURN,
     FOR_POPF,
+    FOR_PUSH_SELECTOR,
+    FOR_SELECTOR,
+    FOR_FAR_POINTER,
+    FOR_POP_SELECTOR,
+    FOR_FAR_JUMP,
+    FOR_FAR_RETURN,
+    FOR_IRET,
 };
 
 struct form {

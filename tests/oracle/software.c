@@ -92,6 +92,18 @@ static void make_idt(void)
               0x00008e0000100000 | (i == BP || i == OF ? 0x600000000000 : 0));
 }
 
+static void make_segments(void)
+{
+    for (u16 selector = 0; selector < 128; selector += 8)
+        put64(SYSTEM_GPA + selector, segment_descriptor(selector));
+    for (u16 i = 0; i < LDT_ENTRIES; i++)
+        put64(SYSTEM_GPA + PAGE_SIZE + 8 * i, segment_descriptor(LDT_SELECTOR(i)));
+    vmcs_write(VMCS_GUEST_LDTR, 0x50);
+    vmcs_write(VMCS_GUEST_LDTR_BASE, SYSTEM + PAGE_SIZE);
+    vmcs_write(VMCS_GUEST_LDTR_LIMIT, 8 * LDT_ENTRIES - 1);
+    vmcs_write(VMCS_GUEST_LDTR_ACCESS, 0x82);
+}
+
 static void write_control_state(void)
 {
     vmcs_write(VMCS_EXCEPTION_BITMAP, 0xffffffff);
@@ -139,6 +151,7 @@ void software_start(const struct memory_image all[IMAGES], const u8 *read_only)
     start_vcpu();
     make_page_tables();
     make_idt();
+    make_segments();
     memset(code, 0xcc, sizeof(code));
     memory_write(&machine.memory, CODE_GPA, code, sizeof(code));
     memory_write(&machine.memory, DATA_GPA + DATA_SIZE, read_only, READ_ONLY_SIZE);
@@ -163,18 +176,24 @@ static void write_segment(u32 segment, u16 selector, u64 base, u32 limit, u32 ac
     vmcs_write(fields[segment].access, access);
 }
 
+static void load_selector(u32 segment, u16 selector)
+{
+    u64 raw = segment_descriptor(selector);
+    struct descriptor d = parse_descriptor(raw);
+    if (raw)
+        write_segment(segment, selector, d.base, d.limit, d.access);
+    else
+        write_segment(segment, selector, 0, 0, 0x10010);
+}
+
 static void load_segments(const struct test *t)
 {
-    const u16 *selector = t->before.selector;
-    write_segment(SEG_CS, selector[SEG_CS], 0, ~0u, t->bits == 64 ? 0xa0fb : 0xc0fb);
-    write_segment(SEG_SS, selector[SEG_SS], 0, ~0u, 0xc0f3);
     for (u32 i = 0; i < SEG_COUNT; i++)
-        if (i != SEG_CS && i != SEG_SS)
-            write_segment(i, selector[i],
-                          i == SEG_FS   ? FS_AT
-                          : i == SEG_GS ? GS_AT
-                                        : 0,
-                          ~0u, selector[i] ? 0xc0f3 : 0x10010);
+        load_selector(i, t->before.selector[i]);
+    if (t->bits != 64)
+        return;
+    vmcs_write(VMCS_GUEST_FS_BASE, FS_AT);
+    vmcs_write(VMCS_GUEST_GS_BASE, GS_AT);
 }
 
 static void load_fx(const u8 *fx)
