@@ -368,8 +368,38 @@ void far_jump(struct cpu *, u16 selector, u64 offset, u32 size);
 void far_call(struct cpu *, u16 selector, u64 offset, u32 size);
 void far_return(struct cpu *, u32 size, u32 pop);
 void interrupt_return(struct cpu *, u32 size);
+void check_target(struct cpu *, const struct descriptor *code, u64 offset);
+u64 descriptor_linear(struct cpu *, u16 selector);
 void load_ldtr(struct cpu *, u16 selector);
 void load_tr(struct cpu *, u16 selector);
+
+/* --- gates.c ----------------------------------------------------------------------------------- */
+/* A stack that an inner level's TSS entry names; nothing of it is loaded until inner_take(). */
+struct inner_stack {
+    struct descriptor segment;
+    u16 selector;
+    u64 sp;
+};
+struct inner_stack inner_stack(struct cpu *, u32 dpl);
+void inner_push(struct cpu *, struct inner_stack *, u64 value, u32 size);
+void inner_take(struct cpu *, struct inner_stack *);
+u64 tss_read(struct cpu *, u32 offset, u32 size);
+void write_frame(struct cpu *, u64 rsp, const u64 *words, u32 count); /* events.c: IA-32e mode */
+/* JMP or CALL through a gate or to a TSS. false: the selector names neither. */
+bool far_through_gate(struct cpu *, u16 selector, bool call);
+enum task_source { TASK_BY_CALL, TASK_BY_IRET, TASK_BY_JMP, TASK_BY_IDT }; /* as exit reason 9 has it */
+NORETURN void switch_by_gate(struct cpu *, u64 gate, enum task_source);
+NORETURN void switch_back(struct cpu *); /* IRET with NT */
+
+/* --- virtual_8086.c ------------------------------------------------------------------------------ */
+void enter_virtual_8086(struct cpu *);
+void drop_virtual_8086_segments(struct cpu *);
+void iret_virtual_8086(struct cpu *, u32 size);
+/* Each does what the mode or CR4.PVI makes of the instruction, or says that there is nothing. */
+u64 flags_to_push(struct cpu *, u32 size);
+bool pop_virtual_flags(struct cpu *, u32 size);
+bool set_virtual_interrupt_flag(struct cpu *, bool on);
+bool interrupt_in_virtual_8086(struct cpu *, u32 vector);
 
 /* --- thunk.c
  * ---------------------------------------------------------------------------------------- */

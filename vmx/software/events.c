@@ -55,7 +55,7 @@ static void check_gate(struct cpu *c, struct delivery *d)
     if (!(d->gate.access & AR_P))
         idt_fault(c, d, VECTOR_NP);
     if (type == 5)
-        stop_unimplemented(c, "task gate in the IDT");
+        switch_by_gate(c, (u64)d->gate.selector << 16, TASK_BY_IDT);
     if (type < 8)
         d->gate.offset &= 0xffff;
 }
@@ -78,13 +78,6 @@ static struct descriptor gate_code(struct cpu *c, const struct delivery *d)
     return code;
 }
 
-static u64 tss_read(struct cpu *c, u32 offset, u32 size)
-{
-    if (offset + size - 1 > SEG_LIMIT(SEG_TR))
-        raise_error(c, VECTOR_TS, SELECTOR(SEG_TR) & 0xfffc);
-    return system_read(c, SEG_BASE(SEG_TR) + offset, size);
-}
-
 static void enter_handler(struct cpu *c, const struct delivery *d, const struct descriptor *code,
                           u32 cpl)
 {
@@ -99,7 +92,7 @@ static void enter_handler(struct cpu *c, const struct delivery *d, const struct 
  */
 
 /* The frame goes to the new stack with the new privilege. */
-static void write_frame(struct cpu *c, u64 rsp, const u64 *words, u32 count)
+void write_frame(struct cpu *c, u64 rsp, const u64 *words, u32 count)
 {
     if (!canonical(rsp) || !canonical(rsp - 8 * count))
         raise_error(c, VECTOR_SS, 0);
@@ -137,21 +130,6 @@ static void deliver_long(struct cpu *c, struct delivery *d)
 /* --- protected mode
  * --------------------------------------------------------------------------------- */
 
-static struct descriptor inner_stack(struct cpu *c, u32 dpl, bool wide, u16 *selector, u64 *sp)
-{
-    u64 low;
-    *sp = wide ? tss_read(c, 4 + 8 * dpl, 4) : tss_read(c, 2 + 4 * dpl, 2);
-    *selector = (u16)(wide ? tss_read(c, 8 + 8 * dpl, 2) : tss_read(c, 4 + 4 * dpl, 2));
-    if (!(*selector & 0xfffc) || !fetch_descriptor(c, *selector, &low))
-        raise_error(c, VECTOR_TS, *selector & 0xfffc);
-    struct descriptor d = parse_descriptor(low);
-    if ((*selector & 3) != dpl || AR_DPL(d.access) != dpl || (d.access & 0x1a) != 0x12)
-        raise_error(c, VECTOR_TS, *selector & 0xfffc);
-    if (!(d.access & AR_P))
-        raise_error(c, VECTOR_SS, *selector & 0xfffc);
-    return d;
-}
-
 static void push_words(struct cpu *c, const u64 *words, u32 count, u32 size)
 {
     u64 sp = stack_pointer(c);
@@ -160,31 +138,36 @@ static void push_words(struct cpu *c, const u64 *words, u32 count, u32 size)
     set_stack_pointer(c, sp);
 }
 
+/* From virtual-8086 mode its data segments go to the stack as well, and become null. */
+static void push_inner_frame(struct cpu *c, const struct delivery *d, u32 dpl, u32 size)
+{
+    static const u8 segments[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+    struct inner_stack s = inner_stack(c, dpl);
+    const u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c),
+                          SELECTOR(SEG_CS), d->back,     d->event.error};
+    for (u32 i = 0; c->rflags & RF_VM && i < ARRAY_SIZE(segments); i++)
+        inner_push(c, &s, SELECTOR(segments[i]), size);
+    for (u32 i = 0; i < (d->event.info & EVENT_HAS_ERROR ? 6 : 5); i++)
+        inner_push(c, &s, words[i], size);
+    if (c->rflags & RF_VM)
+        drop_virtual_8086_segments(c);
+    inner_take(c, &s);
+}
+
 static void deliver_protected(struct cpu *c, struct delivery *d)
 {
     struct descriptor code = gate_code(c, d);
     u32 dpl = AR_DPL(code.access), size = d->gate.access & 8 ? 4 : 2;
     bool inner = !(code.access & 4) && dpl < c->cpl;
-    u64 words[6] = {SELECTOR(SEG_SS), c->gpr[RSP], get_rflags(c),
-                    SELECTOR(SEG_CS), d->back,     d->event.error};
-    u32 first = inner ? 0 : 2, count = d->event.info & EVENT_HAS_ERROR ? 6 : 5;
-    if (c->rflags & RF_VM)
-        stop_unimplemented(c, "an interrupt in virtual-8086 mode");
+    const u64 words[4] = {get_rflags(c), SELECTOR(SEG_CS), d->back, d->event.error};
+    if (c->rflags & RF_VM && (!inner || dpl))
+        raise_error(c, VECTOR_GP, (d->gate.selector & 0xfffcu) | d->ext);
     if (d->gate.offset > code.limit)
         raise_error(c, VECTOR_GP, d->ext);
-    if (inner) {
-        u16 selector;
-        u64 sp;
-        struct descriptor stack =
-            inner_stack(c, dpl, (SEG_ACCESS(SEG_TR) & 8) != 0, &selector, &sp);
-        /* Probe with the new privilege before anything is loaded. */
-        for (u32 i = 1; i <= count; i++)
-            system_write(c, (u32)(stack.base + sp - i * size), words[i - 1], size);
-        set_segment(c, SEG_SS, selector, &stack);
-        c->gpr[RSP] = sp - count * size;
-    } else {
-        push_words(c, words + first, count - first, size);
-    }
+    if (inner)
+        push_inner_frame(c, d, dpl, size);
+    else
+        push_words(c, words, d->event.info & EVENT_HAS_ERROR ? 4 : 3, size);
     enter_handler(c, d, &code, inner ? dpl : c->cpl);
 }
 

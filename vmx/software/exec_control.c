@@ -115,9 +115,9 @@ void exec_int3(struct cpu *c, const struct insn *insn)
 
 void exec_int_n(struct cpu *c, const struct insn *insn)
 {
-    if (c->rflags & RF_VM && iopl(c) < 3)
-        raise_gp(c);
-    software_interrupt(c, (u32)insn->immediate & 0xff, EVENT_SOFTWARE_INTERRUPT);
+    u32 vector = (u32)insn->immediate & 0xff;
+    if (!interrupt_in_virtual_8086(c, vector))
+        software_interrupt(c, vector, EVENT_SOFTWARE_INTERRUPT);
 }
 
 void exec_into(struct cpu *c, const struct insn *insn)
@@ -156,8 +156,9 @@ void exec_far_ret(struct cpu *c, const struct insn *insn)
 void exec_bound(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size;
-    u64 linear = operand_linear(c, insn, 2 * size, false), low = read_linear(c, linear, size),
-        high = read_linear(c, linear + size, size);
+    u64 offset = effective(c, insn), above = (offset + size) & size_mask(insn->address_size);
+    u64 low = read_linear(c, segment_linear(c, insn->segment, offset, size, false), size),
+        high = read_linear(c, segment_linear(c, insn->segment, above, size, false), size);
     u64 index = get_reg(c, insn, insn->reg, size);
     bool outside = size == 2 ? (i16)index < (i16)low || (i16)index > (i16)high
                              : (i32)index < (i32)low || (i32)index > (i32)high;

@@ -322,19 +322,17 @@ void exec_leave(struct cpu *c, const struct insn *insn)
 
 void exec_pushf(struct cpu *c, const struct insn *insn)
 {
-    if (c->rflags & RF_VM && iopl(c) < 3)
-        raise_gp(c);
-    push(c, get_rflags(c) & ~(u64)(RF_VM | RF_RF), insn->operand_size);
+    push(c, flags_to_push(c, insn->operand_size) & ~(u64)(RF_VM | RF_RF), insn->operand_size);
 }
 
 void exec_popf(struct cpu *c, const struct insn *insn)
 {
     u32 size = insn->operand_size;
-    if (c->rflags & RF_VM && iopl(c) < 3)
-        raise_gp(c);
+    if (pop_virtual_flags(c, size))
+        return;
     u64 flags = pop(c, size),
         change = RF_STATUS | RF_TF | RF_DF | RF_NT | (size > 2 ? RF_RF | RF_AC | RF_ID : 0);
-    if (c->cpl == 0 || !protected_mode(c))
+    if (c->cpl == 0 || !(V(GUEST_CR0) & CR0_PE))
         change |= RF_IOPL;
     if (c->cpl <= iopl(c) || !(V(GUEST_CR0) & CR0_PE))
         change |= RF_IF;

@@ -96,27 +96,18 @@ void exec_outs(struct cpu *c, const struct insn *insn)
 
 /* --- flags and halting ------------------------------------------------------------------------ */
 
-static void need_io_privilege(struct cpu *c)
-{
-    enum { PVI = 1 << 1 };
-    if (!(V(GUEST_CR0) & CR0_PE) || c->cpl <= iopl(c))
-        return;
-    if (c->cpl == 3 && V(GUEST_CR4) & PVI)
-        stop_unimplemented(c, "protected-mode virtual interrupts (CR4.PVI)");
-    raise_gp(c);
-}
-
 void exec_cli(struct cpu *c, const struct insn *insn)
 {
     (void)insn;
-    need_io_privilege(c);
-    c->rflags &= ~(u64)RF_IF;
+    if (!set_virtual_interrupt_flag(c, false))
+        c->rflags &= ~(u64)RF_IF;
 }
 
 void exec_sti(struct cpu *c, const struct insn *insn)
 {
     (void)insn;
-    need_io_privilege(c);
+    if (set_virtual_interrupt_flag(c, true))
+        return;
     if (!(c->rflags & RF_IF))
         c->shadow = BLOCKED_BY_STI;
     c->rflags |= RF_IF;

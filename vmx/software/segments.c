@@ -1,7 +1,7 @@
 /*
  * Segment registers, far transfers and returns, descriptor checks (SDM vol. 2: MOV, POP, CALL, JMP,
- * RET, IRET; vol. 3, 3.4, 5.8). Everything is checked before anything changes. Task switches exit;
- * call gates and virtual-8086 mode are not implemented and stop the VM.
+ * RET, IRET; vol. 3, 3.4, 5.8). Everything is checked before anything changes. Gates and tasks:
+ * gates.c; virtual-8086 mode: virtual_8086.c.
  */
 #include "vmx/exits.h"
 #include "vmx/software/cpu.h"
@@ -17,7 +17,7 @@ struct descriptor parse_descriptor(u64 low)
                                low, 0};
 }
 
-static u64 descriptor_linear(struct cpu *c, u16 selector)
+u64 descriptor_linear(struct cpu *c, u16 selector)
 {
     u64 base = selector & 4 ? SEG_BASE(SEG_LDTR) : V(GUEST_GDTR_BASE);
     return base + (selector & ~7u);
@@ -198,7 +198,7 @@ void set_code_segment(struct cpu *c, u16 selector, const struct descriptor *d, u
     derive_state(c);
 }
 
-static void check_target(struct cpu *c, const struct descriptor *d, u64 offset)
+void check_target(struct cpu *c, const struct descriptor *d, u64 offset)
 {
     bool long_code = c->long_mode && d->access & AR_L;
     if (long_code ? !canonical(offset) : offset > d->limit)
@@ -211,16 +211,8 @@ static struct descriptor direct_target(struct cpu *c, u16 selector)
     if (!(selector & 0xfffc))
         raise_gp(c);
     struct descriptor d = need_descriptor(c, selector, VECTOR_GP);
-    if (!(d.access & AR_S)) {
-        u32 type = d.access & 15;
-        if (type == 4 || type == 12)
-            stop_unimplemented(c, "far transfer through a call gate");
-        if (!c->long_mode && (type == 1 || type == 5 || type == 9))
-            stop_unimplemented(c, "task switch");
-        raise_error(c, VECTOR_GP, selector & 0xfffc);
-    }
     u32 dpl = AR_DPL(d.access);
-    bool code = d.access & 8, conforming = d.access & 4;
+    bool code = (d.access & 0x18) == 0x18, conforming = d.access & 4;
     bool both = c->long_mode && d.access & AR_L && d.access & AR_D;
     if (!code || both || (conforming ? dpl > c->cpl : (selector & 3u) > c->cpl || dpl != c->cpl))
         raise_error(c, VECTOR_GP, selector & 0xfffc);
@@ -237,6 +229,8 @@ void far_jump(struct cpu *c, u16 selector, u64 offset, u32 size)
             raise_gp(c);
         load_real(c, SEG_CS, selector);
         derive_state(c);
+    } else if (far_through_gate(c, selector, false)) {
+        return;
     } else {
         struct descriptor d = direct_target(c, selector);
         check_target(c, &d, offset);
@@ -245,26 +239,48 @@ void far_jump(struct cpu *c, u16 selector, u64 offset, u32 size)
     c->next = offset;
 }
 
+/* To 64-bit code the return address goes where that code's stack is: without SS's base. */
+static u64 return_slot(struct cpu *c, bool to_long, u64 below, u32 size)
+{
+    u64 at = to_long ? c->gpr[RSP] - below : (stack_pointer(c) - below) & size_mask(c->stack_bytes);
+    if (!to_long)
+        at = segment_linear(c, SEG_SS, at, size, true);
+    else if (!canonical(at) || !canonical(at + size - 1))
+        raise_error(c, VECTOR_SS, 0);
+    return at;
+}
+
+static void push_return(struct cpu *c, bool to_long, u64 back, u32 size)
+{
+    write_linear(c, return_slot(c, to_long, size, size), SELECTOR(SEG_CS), size);
+    write_linear(c, return_slot(c, to_long, 2 * size, size), back, size);
+}
+
+static void far_call_direct(struct cpu *c, u16 selector, u64 offset, u32 size)
+{
+    struct descriptor d = direct_target(c, selector);
+    bool to_long = c->long_mode && d.access & AR_L;
+    push_return(c, to_long, c->next, size);
+    check_target(c, &d, offset); /* after the pushes, on silicon and under Bochs */
+    put_gpr(c, RSP, c->gpr[RSP] - 2 * size, to_long ? 8 : c->stack_bytes);
+    set_code_segment(c, selector, &d, c->cpl);
+    c->next = offset;
+}
+
 void far_call(struct cpu *c, u16 selector, u64 offset, u32 size)
 {
-    u64 back = c->next, from = SELECTOR(SEG_CS);
     offset &= size_mask(size);
-    struct descriptor d = {0};
-    bool protected = protected_mode(c);
-    if (protected)
-        d = direct_target(c, selector);
-    else if (offset > SEG_LIMIT(SEG_CS))
+    if (protected_mode(c)) {
+        if (!far_through_gate(c, selector, true))
+            far_call_direct(c, selector, offset, size);
+        return;
+    }
+    if (offset > SEG_LIMIT(SEG_CS))
         raise_gp(c);
-    u64 sp = stack_pointer(c);
-    poke(c, sp - size, from, size);
-    poke(c, sp - 2 * size, back, size);
-    if (protected) /* after the pushes, on silicon and under Bochs */
-        check_target(c, &d, offset);
-    set_stack_pointer(c, sp - 2 * size);
-    if (protected)
-        set_code_segment(c, selector, &d, c->cpl);
-    else
-        load_real(c, SEG_CS, selector), derive_state(c);
+    push_return(c, false, c->next, size);
+    set_stack_pointer(c, stack_pointer(c) - 2 * size);
+    load_real(c, SEG_CS, selector);
+    derive_state(c);
     c->next = offset;
 }
 
@@ -370,8 +386,6 @@ static void iret_real(struct cpu *c, u32 size)
 {
     u64 offset = peek(c, 0, size), flags = peek(c, 2 * size, size);
     u16 selector = (u16)peek(c, size, size);
-    if (c->rflags & RF_VM)
-        stop_unimplemented(c, "IRET in virtual-8086 mode");
     if (offset > SEG_LIMIT(SEG_CS))
         raise_gp(c);
     set_stack_pointer(c, stack_pointer(c) + 3 * size);
@@ -384,19 +398,24 @@ void interrupt_return(struct cpu *c, u32 size)
 {
     V(GUEST_INTERRUPTIBILITY) &= ~(u64)BLOCKED_BY_NMI; /* virtual NMIs: SDM 26.3 */
     if (!protected_mode(c)) {
-        iret_real(c, size);
+        if (c->rflags & RF_VM)
+            iret_virtual_8086(c, size);
+        else
+            iret_real(c, size);
         derive_state(c);
         return;
     }
     if (c->rflags & RF_NT) {
         if (c->long_mode)
             raise_gp(c);
-        stop_unimplemented(c, "IRET from a nested task");
+        switch_back(c);
     }
     u64 offset = peek(c, 0, size), flags = peek(c, 2 * size, size);
     u16 selector = (u16)peek(c, size, size);
-    if (flags & RF_VM && size == 4 && c->cpl == 0 && !c->long_mode)
-        stop_unimplemented(c, "IRET to virtual-8086 mode");
+    if (flags & RF_VM && size == 4 && c->cpl == 0 && !c->long_mode) {
+        enter_virtual_8086(c);
+        return;
+    }
     struct descriptor code = return_code(c, selector, offset);
     u32 rpl = selector & 3, from = c->cpl;
     bool outer = rpl != c->cpl;
