@@ -31,7 +31,10 @@ void count_arm(struct vcpu *v)
 
 void count_ticks(struct vcpu *v)
 {
-    v->count += (v->tsc_exit - v->tsc_entry - count_overhead) & counted_ticks;
+    /* One less than nothing where the entry could not deliver its event. The count never goes back:
+     * a replay would stop at the first of two places with the same count. */
+    i64 ticks = (i64)(v->tsc_exit - v->tsc_entry - count_overhead);
+    v->count += (ticks > 0 ? (u64)ticks : 0) & counted_ticks;
 }
 
 void count_exit(struct vcpu *v)

@@ -323,11 +323,8 @@ static NOINLINE void run_guest(void)
         c->budget += c->op->left;
         c->op = &nowhere;
         c->link = NULL;
-        if (c->escaped == ESCAPE_EXIT) {
-            c->budget +=
-                c->entering; /* Bochs: the entry that could not deliver its event does not count */
+        if (c->escaped == ESCAPE_EXIT)
             return;
-        }
         take_fault(c);
     } else if (entry_events(&software_cpu)) {
         return;
