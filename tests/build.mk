@@ -42,7 +42,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzzed/tests/fuzz/fuzz_%.o $(BUILD)/fuzzed/hindvisor.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 # Guests for the software processor.
-$(BUILD)/fuzz/software: $(addprefix $(BUILD)/fuzzed/tests/software/,machine.o generator.o)
+$(BUILD)/fuzz/software $(BUILD)/fuzz/hypervisor: $(addprefix $(BUILD)/fuzzed/tests/software/,machine.o generator.o)
 # These two run the hypervisor itself, on a processor made for tests.
 $(BUILD)/fuzz/exits $(BUILD)/fuzz/log: $(addprefix $(BUILD)/fuzzed/tests/unit/,fake_processor.o tiny_guest.o)
 .SECONDARY:

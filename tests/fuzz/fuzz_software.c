@@ -49,7 +49,7 @@ static u64 roll(void)
 static u64 *ept_entry(u64 gpa)
 {
     u64 page;
-    return ept_leaf(&bare.ept, gpa, &page);
+    return ept_leaf(&bare.h.ept, gpa, &page);
 }
 
 static void dig_holes(void)
@@ -68,7 +68,7 @@ static bool fill_hole(u64 gpa)
     if (!entry || (*entry & 7) == 7)
         return false;
     *entry |= 7;
-    processor_flush_ept(ept_pointer(&bare.ept));
+    processor_flush_ept(ept_pointer(&bare.h.ept));
     return true;
 }
 
@@ -84,7 +84,7 @@ static void inject_if_possible(const struct happening *h)
 {
     u64 blocked = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
     u32 type = EVENT_TYPE(h->info);
-    if (type == EVENT_EXTERNAL && (blocked & 3 || !(bare.vcpu.rflags & RF_IF)))
+    if (type == EVENT_EXTERNAL && (blocked & 3 || !(bare.h.vcpu.rflags & RF_IF)))
         return;
     if (type == EVENT_NMI && blocked & (BLOCKED_BY_MOV_SS | BLOCKED_BY_STI | BLOCKED_BY_NMI))
         return;
@@ -93,16 +93,16 @@ static void inject_if_possible(const struct happening *h)
 
 static void skip(void)
 {
-    bare.vcpu.gpr[RAX] = (u32)(bare.vcpu.count * 0x1234567);
-    if (bare.vcpu.exit.reason == EXIT_IO_INSTRUCTION && bare.vcpu.exit.qualification & 32)
-        bare.vcpu.gpr[RCX] = 0;
-    vcpu_skip_instruction(&bare.vcpu);
+    bare.h.vcpu.gpr[RAX] = (u32)(bare.h.vcpu.count * 0x1234567);
+    if (bare.h.vcpu.exit.reason == EXIT_IO_INSTRUCTION && bare.h.vcpu.exit.qualification & 32)
+        bare.h.vcpu.gpr[RCX] = 0;
+    vcpu_skip_instruction(&bare.h.vcpu);
 }
 
 /* false: nothing can go on from here. */
 static bool answer(void)
 {
-    const struct exit_info *exit = &bare.vcpu.exit;
+    const struct exit_info *exit = &bare.h.vcpu.exit;
     if (exit->vectoring & EVENT_VALID)
         bare_inject(exit->vectoring & ~(1u << 12), (u32)vmcs_read(VMCS_VECTORING_ERROR),
                     exit->length);
@@ -166,7 +166,7 @@ __attribute__((noinline)) static void soil_stack(u8 with)
 
 static void look(struct outcome *o)
 {
-    const struct vcpu *v = &bare.vcpu;
+    const struct vcpu *v = &bare.h.vcpu;
     bool faulted = v->exit.reason == EXIT_EXCEPTION_NMI;
     bool ept = v->exit.reason == EXIT_EPT_VIOLATION || v->exit.reason == EXIT_EPT_MISCONFIG;
     o->exit[o->exits++] = (struct seen){
@@ -186,7 +186,7 @@ static void must(bool holds, const char *what)
 {
     if (holds)
         return;
-    const struct vcpu *v = &bare.vcpu;
+    const struct vcpu *v = &bare.h.vcpu;
     fprintf(stderr, "broken: %s; mode %u, count %llu, stop at %llu, exit %u at %#llx, shadow %#x\n",
             what, plan.mode, (unsigned long long)v->count, (unsigned long long)v->stop_at,
             v->exit.reason, (unsigned long long)v->rip,
@@ -196,7 +196,7 @@ static void must(bool holds, const char *what)
 
 static void go(enum way way, struct outcome *o)
 {
-    struct vcpu *v = &bare.vcpu;
+    struct vcpu *v = &bare.h.vcpu;
     u32 event = 0;
     bool first = true;
     memset(o, 0, offsetof(struct outcome, ram));
@@ -269,7 +269,7 @@ static bool same(const struct outcome *a, const struct outcome *b)
 
 static void tell_place(u64 count)
 {
-    const struct vcpu *v = &bare.vcpu;
+    const struct vcpu *v = &bare.h.vcpu;
     u64 linear =
         v->rip + (vmcs_read(VMCS_GUEST_CS_ACCESS) >> 13 & 1 ? 0 : vmcs_read(VMCS_GUEST_CS_BASE));
     fprintf(stderr,

@@ -621,7 +621,7 @@ static void set_registers(void)
     static const u64 values[] = {BARE_DATA,          BARE_DATA + 0x1000, BARE_DATA + 0x0ffc,
                                  BARE_STACK,         BARE_ALIAS,         1,
                                  BARE_DATA + 0x2ff8, 0x8000000000000000};
-    struct vcpu *v = &bare.vcpu;
+    struct vcpu *v = &bare.h.vcpu;
     for (u32 i = 0; i < GPR_COUNT; i++)
         if (i != RSP)
             v->gpr[i] = g.bits == 16 ? 0x100 * i : values[(i + g.bits) % ARRAY_SIZE(values)];

@@ -8,7 +8,6 @@
 
 #include "tests/software/machine.h"
 
-/* The count begins at COUNT_START: an entry that cannot deliver its event takes one off. */
 enum { EVENTS_MAX = 4, HOLES_MAX = 3, COUNT_START = 1000 };
 
 struct happening {

@@ -29,14 +29,14 @@ enum { ENOUGH = 100000 };
 /* Runs to the next exit that is not the end of ENOUGH; returns its reason. */
 static inline u32 run_to_exit(void)
 {
-    bare_enter(bare.vcpu.count + ENOUGH);
-    return bare.vcpu.exit.reason;
+    bare_enter(bare.h.vcpu.count + ENOUGH);
+    return bare.h.vcpu.exit.reason;
 }
 
 /* Goes on behind the instruction that exited. */
 static inline u32 run_on(void)
 {
-    vcpu_skip_instruction(&bare.vcpu);
+    vcpu_skip_instruction(&bare.h.vcpu);
     return run_to_exit();
 }
 

@@ -49,9 +49,9 @@ static void build_memory(void)
     bare.tables_used = bare.tables;
     memset(ram, 0, BARE_RAM);
     memset(books, 0, memory_overhead(BARE_RAM));
-    memory_init(&bare.machine.memory, ram, BARE_RAM, books);
-    if (ept_init(&bare.ept, allocate, capabilities_read().ept_vpid).code ||
-        ept_map_memory(&bare.ept, &bare.machine.memory).code)
+    memory_init(&bare.h.machine.memory, ram, BARE_RAM, books);
+    if (ept_init(&bare.h.ept, allocate, capabilities_read().ept_vpid).code ||
+        ept_map_memory(&bare.h.ept, &bare.h.machine.memory).code)
         abort();
 }
 
@@ -216,9 +216,9 @@ static void build_vcpu(void)
     const struct vcpu_setup setup = {.boot = &boot,
                                      .pages = &bare.pages,
                                      .controls = &controls,
-                                     .ept_pointer = ept_pointer(&bare.ept)};
+                                     .ept_pointer = ept_pointer(&bare.h.ept)};
     software_reset();
-    vcpu_init(&bare.vcpu, &bare.machine, &setup);
+    vcpu_init(&bare.h.vcpu, &bare.h.machine, &setup);
 }
 
 static void set_segments(u32 code, u32 code_selector, u32 data, u32 data_selector, u32 limit)
@@ -249,7 +249,7 @@ static void set_control(u64 cr0, u64 cr3, u64 cr4, u64 efer)
     vmcs_write(VMCS_CR4_SHADOW, cr4);
     vmcs_write(VMCS_GUEST_EFER, efer);
     vmcs_write(VMCS_ENTRY_CONTROLS, entry | (efer & EFER_LMA ? CONTROL_ENTRY_IA32E_GUEST : 0));
-    bare.vcpu.entry_controls = (u32)vmcs_read(VMCS_ENTRY_CONTROLS);
+    bare.h.vcpu.entry_controls = (u32)vmcs_read(VMCS_ENTRY_CONTROLS);
 }
 
 #define LONG_CR0 (CR0_PG | CR0_WP | CR0_PE)
@@ -305,9 +305,9 @@ static void set_bases(enum bare_mode mode)
     if (mode == BARE_REAL)
         vmcs_write(VMCS_GUEST_CS, BARE_CODE >> 4);
     vmcs_write(VMCS_GUEST_CS_BASE, BARE_CODE);
-    bare.vcpu.rip = 0;
+    bare.h.vcpu.rip = 0;
     vmcs_write(VMCS_GUEST_RIP, 0);
-    bare.vcpu.gpr[RSP] = 0x8000;
+    bare.h.vcpu.gpr[RSP] = 0x8000;
     vmcs_write(VMCS_GUEST_SS_BASE, BARE_STACK - 0x8000);
     if (mode == BARE_REAL)
         vmcs_write(VMCS_GUEST_SS, (BARE_STACK - 0x8000) >> 4);
@@ -316,7 +316,7 @@ static void set_bases(enum bare_mode mode)
 void bare_start(enum bare_mode mode)
 {
     bool wide = mode <= BARE_COMPATIBILITY || mode == BARE_COMPATIBILITY_16;
-    memset(&bare.vcpu, 0, sizeof(bare.vcpu));
+    memset(&bare.h, 0, sizeof(bare.h));
     build_memory();
     build_vcpu();
     put_long_tables();
@@ -338,8 +338,8 @@ void bare_start(enum bare_mode mode)
 
 void bare_enter(u64 stop_at)
 {
-    bare.vcpu.stop_at = stop_at;
-    if (!processor_run(&bare.vcpu)) {
+    bare.h.vcpu.stop_at = stop_at;
+    if (!processor_run(&bare.h.vcpu)) {
         fprintf(stderr, "the entry failed with instruction error %llu\n",
                 (unsigned long long)vmcs_read(VMCS_INSTRUCTION_ERROR));
         abort();
@@ -355,5 +355,5 @@ void bare_inject(u32 info, u32 error, u32 length)
 
 u64 bare_hash(void)
 {
-    return vcpu_hash(&bare.vcpu);
+    return vcpu_hash(&bare.h.vcpu);
 }

@@ -6,11 +6,10 @@
 #ifndef TESTS_SOFTWARE_MACHINE_H
 #define TESTS_SOFTWARE_MACHINE_H
 
-#include "vmx/ept.h"
 #include "vmx/events.h"
 #include "vmx/exits.h"
+#include "vmx/hypervisor.h"
 #include "vmx/processor.h"
-#include "vmx/vcpu.h"
 
 enum bare_mode {
     BARE_64,
@@ -74,9 +73,7 @@ enum {
 };
 
 struct bare {
-    struct machine machine;
-    struct vcpu vcpu;
-    struct ept ept;
+    struct hypervisor h; /* vCPU, machine and EPT; run by itself only where a test wants to */
     struct controls *controls;
     u8 *tables, *tables_end, *tables_used;
     struct vcpu_pages pages;
@@ -91,7 +88,7 @@ void bare_start(enum bare_mode);
 void bare_enter(u64 stop_at);
 static inline u8 *bare_ram(u64 gpa)
 {
-    return bare.machine.memory.base + gpa;
+    return bare.h.machine.memory.base + gpa;
 }
 /* Reads and writes RAM behind the processor's back: before the first entry only. */
 u64 bare_peek(u64 gpa);

@@ -18,10 +18,10 @@ enum { TWICE_IMMEDIATE = 6 };
 static void check_alias(u64 linear)
 {
     START(BARE_64, twice);
-    bare.vcpu.gpr[RBX] = linear;
-    bare.vcpu.gpr[RCX] = 0x22222222;
+    bare.h.vcpu.gpr[RBX] = linear;
+    bare.h.vcpu.gpr[RCX] = 0x22222222;
     cr_assert_eq(run_to_exit(), EXIT_HLT, "%#lx", linear);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x22222222, "%#lx", linear);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x22222222, "%#lx", linear);
 }
 
 Test(software_blocks, a_write_through_any_alias_changes_the_code)
@@ -44,8 +44,8 @@ Test(software_blocks, the_next_instruction_of_the_running_block)
 {
     START(BARE_64, next_one);
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX] & 0xff, 5);
-    cr_assert_eq(bare.vcpu.count, 4); /* HLT exits and does not count */
+    cr_assert_eq(bare.h.vcpu.gpr[RAX] & 0xff, 5);
+    cr_assert_eq(bare.h.vcpu.count, 4); /* HLT exits and does not count */
 }
 
 /* MOV EAX, imm32 that crosses a page's end, twice, with its last byte changed in between. */
@@ -60,11 +60,11 @@ Test(software_blocks, an_instruction_across_pages)
 {
     for (u32 first = 1; first <= 4; first++) {
         START(BARE_64, call_twice);
-        bare.vcpu.gpr[RSI] = BARE_CODE + 2 * PAGE_SIZE - first;
-        PUT_CODE(bare.vcpu.gpr[RSI], crossing);
+        bare.h.vcpu.gpr[RSI] = BARE_CODE + 2 * PAGE_SIZE - first;
+        PUT_CODE(bare.h.vcpu.gpr[RSI], crossing);
         cr_assert_eq(run_to_exit(), EXIT_HLT);
-        cr_assert_eq(bare.vcpu.gpr[RDI], 0x33333333);
-        cr_assert_eq(bare.vcpu.gpr[RAX], 0x44333333, "%u bytes in the first page", first);
+        cr_assert_eq(bare.h.vcpu.gpr[RDI], 0x33333333);
+        cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x44333333, "%u bytes in the first page", first);
     }
 }
 
@@ -72,23 +72,23 @@ Test(software_blocks, a_device_writes_into_cached_code)
 {
     u32 value = 0x55555555;
     START(BARE_64, twice);
-    bare.vcpu.gpr[RBX] = BARE_DATA;
+    bare.h.vcpu.gpr[RBX] = BARE_DATA;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert(memory_write(&bare.machine.memory, BARE_CODE + TWICE_IMMEDIATE, &value, 4));
-    bare.vcpu.rip = BARE_CODE;
+    cr_assert(memory_write(&bare.h.machine.memory, BARE_CODE + TWICE_IMMEDIATE, &value, 4));
+    bare.h.vcpu.rip = BARE_CODE;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x55555555);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x55555555);
 }
 
 Test(software_blocks, code_at_physical_address_0)
 {
     START(BARE_64, twice);
     PUT_CODE(0, twice);
-    bare.vcpu.rip = 0;
-    bare.vcpu.gpr[RBX] = TWICE_IMMEDIATE;
-    bare.vcpu.gpr[RCX] = 0x66666666;
+    bare.h.vcpu.rip = 0;
+    bare.h.vcpu.gpr[RBX] = TWICE_IMMEDIATE;
+    bare.h.vcpu.gpr[RCX] = 0x66666666;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x66666666);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x66666666);
 }
 
 /* The first HLT is reached only when REP STOS has been overwritten: it is fetched for each
@@ -103,8 +103,8 @@ Test(software_blocks, rep_stos_over_itself_is_fetched_again)
 {
     START(BARE_64, over_itself);
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RCX], 99);
-    cr_assert_eq(bare.vcpu.count, 4);
+    cr_assert_eq(bare.h.vcpu.gpr[RCX], 99);
+    cr_assert_eq(bare.h.vcpu.count, 4);
 }
 
 /* Data in a page of code: written often, far from the code, and read back. */
@@ -134,11 +134,11 @@ Test(software_blocks, blocks_of_one_mode_are_not_run_in_another)
 {
     START(BARE_64, ambiguous);
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 17);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 17);
     vmcs_write(VMCS_GUEST_CS_ACCESS, 0xc09b);
-    bare.vcpu.rip = BARE_CODE;
+    bare.h.vcpu.rip = BARE_CODE;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 16);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 16);
 }
 
 /* Without this the cache of blocks would end the run, not begin anew: more code than it holds. */
@@ -157,11 +157,12 @@ GUEST_CODE(make_code, "mov edx, 40\n" /* times */
 Test(software_blocks, more_code_than_the_cache_holds)
 {
     START(BARE_64, make_code);
-    bare.vcpu.gpr[RSI] = 0xc0000;
-    bare.vcpu.gpr[RSP] = BARE_DATA;
-    cr_assert_eq((bare_enter(40000000), bare.vcpu.exit.reason), EXIT_EPT_VIOLATION); /* RAM ends */
-    bare.vcpu.gpr[RSI] = 0x40000;
-    bare.vcpu.rip = BARE_CODE;
-    cr_assert_eq((bare_enter(80000000), bare.vcpu.exit.reason), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x10000);
+    bare.h.vcpu.gpr[RSI] = 0xc0000;
+    bare.h.vcpu.gpr[RSP] = BARE_DATA;
+    cr_assert_eq((bare_enter(40000000), bare.h.vcpu.exit.reason),
+                 EXIT_EPT_VIOLATION); /* RAM ends */
+    bare.h.vcpu.gpr[RSI] = 0x40000;
+    bare.h.vcpu.rip = BARE_CODE;
+    cr_assert_eq((bare_enter(80000000), bare.h.vcpu.exit.reason), EXIT_HLT);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x10000);
 }

@@ -21,15 +21,15 @@ GUEST_CODE(accesses, "2: mov eax, dword ptr [rsi]\n"
 static void start(void)
 {
     START(BARE_64, accesses);
-    bare.vcpu.gpr[RSI] = bare.vcpu.gpr[RDI] = BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = bare.h.vcpu.gpr[RDI] = BARE_DATA;
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_PF);
 }
 
 static void expect_fault(u64 address, u32 error)
 {
-    cr_assert_eq(bare.vcpu.exit.reason, EXIT_EXCEPTION_NMI, "reason %u", bare.vcpu.exit.reason);
+    cr_assert_eq(bare.h.vcpu.exit.reason, EXIT_EXCEPTION_NMI, "reason %u", bare.h.vcpu.exit.reason);
     cr_assert_eq(EVENT_VECTOR(vmcs_read(VMCS_EXIT_EVENT)), VECTOR_PF);
-    cr_assert_eq(bare.vcpu.exit.qualification, address);
+    cr_assert_eq(bare.h.vcpu.exit.qualification, address);
     cr_assert_eq(vmcs_read(VMCS_EXIT_EVENT_ERROR), error, "error %#lx",
                  vmcs_read(VMCS_EXIT_EVENT_ERROR));
 }
@@ -56,8 +56,8 @@ GUEST_CODE(clear_dirty, "mov dword ptr [rdi], ebx\n"
 Test(software_mmu, d_is_set_again_after_invlpg)
 {
     START(BARE_64, clear_dirty);
-    bare.vcpu.gpr[RDI] = BARE_DATA;
-    bare.vcpu.gpr[RDX] = DATA_PTE;
+    bare.h.vcpu.gpr[RDI] = BARE_DATA;
+    bare.h.vcpu.gpr[RDX] = DATA_PTE;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
     cr_assert_eq(bare_peek(DATA_PTE) & D, D);
 }
@@ -80,12 +80,12 @@ static u32 remap(const u8 *code, u64 length, u64 bits)
     bare_poke(BARE_DATA, 0x1111);
     bare_poke(BARE_DATA + PAGE_SIZE, 0x2222);
     bare_poke(DATA_PTE, BARE_DATA | P | W | U | bits);
-    bare.vcpu.gpr[RSI] = BARE_DATA;
-    bare.vcpu.gpr[RBX] = DATA_PTE;
-    bare.vcpu.gpr[RDX] = (BARE_DATA + PAGE_SIZE) | P | W | U | bits;
+    bare.h.vcpu.gpr[RSI] = BARE_DATA;
+    bare.h.vcpu.gpr[RBX] = DATA_PTE;
+    bare.h.vcpu.gpr[RDX] = (BARE_DATA + PAGE_SIZE) | P | W | U | bits;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x1111);
-    return (u32)bare.vcpu.gpr[RCX];
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x1111);
+    return (u32)bare.h.vcpu.gpr[RCX];
 }
 
 Test(software_mmu, invlpg_flushes_global_pages_too)
@@ -116,12 +116,12 @@ Test(software_mmu, invlpg_flushes_all_of_a_large_page)
 {
     START(BARE_64, large_remap);
     bare_poke(BARE_DATA + PAGE_SIZE, 0x1234);
-    bare.vcpu.gpr[RSI] = BARE_LARGE + BARE_DATA;
-    bare.vcpu.gpr[RBX] = BARE_PD + 16;
-    bare.vcpu.gpr[RDX] = BARE_ALIASES | P | W | U;
+    bare.h.vcpu.gpr[RSI] = BARE_LARGE + BARE_DATA;
+    bare.h.vcpu.gpr[RBX] = BARE_PD + 16;
+    bare.h.vcpu.gpr[RDX] = BARE_ALIASES | P | W | U;
     bare_poke(BARE_ALIASES + 8 * (BARE_DATA / PAGE_SIZE + 1), (BARE_DATA + 0x5000) | P | W | U);
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_eq(bare.vcpu.gpr[RCX], 0);
+    cr_assert_eq(bare.h.vcpu.gpr[RCX], 0);
 }
 
 /* A page of code whose mapping changed without a flush: where entries cut the run makes no
@@ -138,12 +138,12 @@ Test(software_mmu, a_stale_translation_of_code_does_not_depend_on_cuts)
     u64 accessed[2];
     for (u32 cut = 0; cut < 2; cut++) {
         START(BARE_64, stale_code);
-        bare.vcpu.gpr[RBX] = CODE_PTE;
-        bare.vcpu.gpr[RDX] = BARE_CODE | P | W | U; /* without A */
+        bare.h.vcpu.gpr[RBX] = CODE_PTE;
+        bare.h.vcpu.gpr[RDX] = BARE_CODE | P | W | U; /* without A */
         do
-            bare_enter(bare.vcpu.count + (cut ? 7 : ENOUGH));
-        while (bare.vcpu.exit.reason == EXIT_PREEMPTION_TIMER);
-        cr_assert_eq(bare.vcpu.exit.reason, EXIT_HLT);
+            bare_enter(bare.h.vcpu.count + (cut ? 7 : ENOUGH));
+        while (bare.h.vcpu.exit.reason == EXIT_PREEMPTION_TIMER);
+        cr_assert_eq(bare.h.vcpu.exit.reason, EXIT_HLT);
         accessed[cut] = bare_peek(CODE_PTE) & A;
     }
     cr_assert_eq(accessed[0], accessed[1]);
@@ -158,11 +158,11 @@ Test(software_mmu, not_present)
     bare_poke(DATA_PTE, 0);
     run_to_exit();
     expect_fault(BARE_DATA, 0);
-    bare.vcpu.rip += 3; /* HLT, then the write */
-    bare.vcpu.rip -= 0;
+    bare.h.vcpu.rip += 3; /* HLT, then the write */
+    bare.h.vcpu.rip -= 0;
     start();
     bare_poke(DATA_PTE, 0);
-    bare.vcpu.rip += 3;
+    bare.h.vcpu.rip += 3;
     run_to_exit();
     expect_fault(BARE_DATA, W);
 }
@@ -177,7 +177,7 @@ Test(software_mmu, reserved_bits)
         expect_fault(BARE_DATA, P | 8);
     }
     start(); /* a 2 MiB page that is not aligned */
-    bare.vcpu.gpr[RSI] = BARE_LARGE;
+    bare.h.vcpu.gpr[RSI] = BARE_LARGE;
     bare_poke(BARE_PD + 16, BIT(13) | 0x80 | P | W | U);
     run_to_exit();
     expect_fault(BARE_LARGE, P | 8);
@@ -203,14 +203,14 @@ GUEST_CODE(user_accesses, "mov eax, dword ptr [rsi]\nint1\nmov dword ptr [rdi], 
 static void start_user(void)
 {
     START(BARE_64_USER, user_accesses);
-    bare.vcpu.gpr[RSI] = bare.vcpu.gpr[RDI] = BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = bare.h.vcpu.gpr[RDI] = BARE_DATA;
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_PF | 1 << VECTOR_DB);
 }
 
 Test(software_mmu, users_reach_user_pages_only)
 {
     start_user();
-    bare.vcpu.gpr[RSI] = BARE_NOT_USER + BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = BARE_NOT_USER + BARE_DATA;
     run_to_exit();
     expect_fault(BARE_NOT_USER + BARE_DATA, P | U);
     start_user();
@@ -254,7 +254,7 @@ Test(software_mmu, smap_is_lifted_by_ac_and_back_after_it)
     START(BARE_64, with_ac);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_PF);
     vmcs_write(VMCS_GUEST_CR4, vmcs_read(VMCS_GUEST_CR4) | CR4_SMAP);
-    bare.vcpu.gpr[RSI] = BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = BARE_DATA;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
     run_on();
     expect_fault(BARE_DATA, P);
@@ -267,7 +267,7 @@ Test(software_mmu, pcid_is_not_in_the_cpu_model)
     cr_assert_not(CPU_MODEL_CR4_BITS >> 17 & 1);
     START(BARE_64, set_pcide);
     cr_assert_eq(run_to_exit(), EXIT_CR_ACCESS); /* the bit is the hypervisor's */
-    cr_assert_eq(bare.vcpu.exit.qualification, 4);
+    cr_assert_eq(bare.h.vcpu.exit.qualification, 4);
 }
 
 /* --- both pages of an access ---------------------------------------------------------------- */
@@ -278,8 +278,8 @@ Test(software_mmu, a_write_over_two_pages_writes_both_or_none)
 {
     START(BARE_64, crossing_store);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_PF);
-    bare.vcpu.gpr[RDI] = BARE_DATA + PAGE_SIZE - 4;
-    bare.vcpu.gpr[RBX] = ~0ull;
+    bare.h.vcpu.gpr[RDI] = BARE_DATA + PAGE_SIZE - 4;
+    bare.h.vcpu.gpr[RBX] = ~0ull;
     bare_poke(DATA_PTE + 8, 0);
     run_to_exit();
     expect_fault(BARE_DATA + PAGE_SIZE, W);
@@ -295,15 +295,16 @@ Test(software_mmu, a_write_over_two_pages_writes_both_or_none)
 
 static void set_ept(u64 gpa, u64 rights)
 {
-    u64 page, *entry = ept_leaf(&bare.ept, gpa, &page);
+    u64 page, *entry = ept_leaf(&bare.h.ept, gpa, &page);
     *entry = (*entry & ~7ull) | rights;
-    processor_flush_ept(ept_pointer(&bare.ept));
+    processor_flush_ept(ept_pointer(&bare.h.ept));
 }
 
 static void expect_violation(u64 qualification, u64 gpa, u64 linear)
 {
-    cr_assert_eq(bare.vcpu.exit.reason, EXIT_EPT_VIOLATION);
-    cr_assert_eq(bare.vcpu.exit.qualification, qualification, "%#lx", bare.vcpu.exit.qualification);
+    cr_assert_eq(bare.h.vcpu.exit.reason, EXIT_EPT_VIOLATION);
+    cr_assert_eq(bare.h.vcpu.exit.qualification, qualification, "%#lx",
+                 bare.h.vcpu.exit.qualification);
     cr_assert_eq(vmcs_read(VMCS_GUEST_PHYSICAL), gpa);
     cr_assert_eq(vmcs_read(VMCS_GUEST_LINEAR), linear);
 }
@@ -317,8 +318,8 @@ Test(software_mmu, ept_violations_say_what_was_wanted_and_what_is_allowed)
     set_ept(BARE_DATA, 0);
     run_to_exit();
     expect_violation(Q_READ | Q_LINEAR | Q_FINAL, BARE_DATA, BARE_DATA);
-    cr_assert_eq(bare.vcpu.count, 0);
-    cr_assert_eq(bare.vcpu.rip, BARE_CODE);
+    cr_assert_eq(bare.h.vcpu.count, 0);
+    cr_assert_eq(bare.h.vcpu.rip, BARE_CODE);
     set_ept(BARE_DATA, EPT_READ);
     cr_assert_eq(run_to_exit(), EXIT_HLT);
     run_on();
@@ -326,7 +327,7 @@ Test(software_mmu, ept_violations_say_what_was_wanted_and_what_is_allowed)
     set_ept(BARE_CODE, EPT_READ | EPT_WRITE);
     run_to_exit();
     expect_violation(Q_FETCH | (EPT_READ | EPT_WRITE) << Q_RIGHTS | Q_LINEAR | Q_FINAL,
-                     bare.vcpu.rip, bare.vcpu.rip);
+                     bare.h.vcpu.rip, bare.h.vcpu.rip);
 }
 
 Test(software_mmu, an_ept_violation_in_the_walk)
@@ -342,7 +343,7 @@ Test(software_mmu, an_ept_violation_in_the_walk)
 Test(software_mmu, device_registers_are_not_mapped)
 {
     start();
-    bare.vcpu.gpr[RSI] = BARE_DEVICE + 0x80;
+    bare.h.vcpu.gpr[RSI] = BARE_DEVICE + 0x80;
     run_to_exit();
     expect_violation(Q_READ | Q_LINEAR | Q_FINAL, 0xfee00080, BARE_DEVICE + 0x80);
 }
@@ -363,12 +364,12 @@ Test(software_mmu, a_write_sets_the_dirty_bit_that_hashes_rest_on)
     u64 page;
     start();
     cr_assert_eq(run_to_exit(), EXIT_HLT);
-    cr_assert_not(*ept_leaf(&bare.ept, BARE_DATA, &page) & 1 << 9);
+    cr_assert_not(*ept_leaf(&bare.h.ept, BARE_DATA, &page) & 1 << 9);
     cr_assert_eq(run_on(), EXIT_HLT);
-    cr_assert(*ept_leaf(&bare.ept, BARE_DATA, &page) & 1 << 9);
-    ept_collect_dirty(&bare.ept, &bare.machine.memory);
-    processor_flush_ept(ept_pointer(&bare.ept));
-    bare.vcpu.rip = BARE_CODE + 3;
+    cr_assert(*ept_leaf(&bare.h.ept, BARE_DATA, &page) & 1 << 9);
+    ept_collect_dirty(&bare.h.ept, &bare.h.machine.memory);
+    processor_flush_ept(ept_pointer(&bare.h.ept));
+    bare.h.vcpu.rip = BARE_CODE + 3;
     cr_assert_eq(run_to_exit(), EXIT_HLT); /* not by a write tag that outlived the flush */
-    cr_assert(*ept_leaf(&bare.ept, BARE_DATA, &page) & 1 << 9);
+    cr_assert(*ept_leaf(&bare.h.ept, BARE_DATA, &page) & 1 << 9);
 }

@@ -1,10 +1,10 @@
 /* Thunks of the software processor: what they compute, and that they are made without a page
  * that is ever writable and executable at once. */
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -40,14 +40,14 @@ static void run_vectors(void)
     START(BARE_64, vectors);
     bare_poke(BARE_DATA, 0x0000000200000001);
     bare_poke(BARE_DATA + 8, 0x0000000400000003);
-    bare.vcpu.gpr[RSI] = BARE_DATA;
-    bare.vcpu.gpr[RDI] = 144;
-    cr_assert_eq(run_to_exit(), EXIT_HLT, "exit %u at %#llx", bare.vcpu.exit.reason,
-                 (unsigned long long)bare.vcpu.rip);
-    cr_assert_eq(bare.vcpu.gpr[RAX], 0x0000000600000008);
-    cr_assert_eq(bare.vcpu.gpr[RBX], 0x0000000600000004);
-    cr_assert_eq(bare.vcpu.gpr[RCX], 12);
-    cr_assert_eq(bare.vcpu.gpr[RDX], 0x0000000200000004);
+    bare.h.vcpu.gpr[RSI] = BARE_DATA;
+    bare.h.vcpu.gpr[RDI] = 144;
+    cr_assert_eq(run_to_exit(), EXIT_HLT, "exit %u at %#llx", bare.h.vcpu.exit.reason,
+                 (unsigned long long)bare.h.vcpu.rip);
+    cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x0000000600000008);
+    cr_assert_eq(bare.h.vcpu.gpr[RBX], 0x0000000600000004);
+    cr_assert_eq(bare.h.vcpu.gpr[RCX], 12);
+    cr_assert_eq(bare.h.vcpu.gpr[RDX], 0x0000000200000004);
 }
 
 Test(software_thunks, compute_what_the_host_does)
@@ -124,7 +124,7 @@ Test(software_thunks, an_unmasked_exception_is_xm_and_leaves_the_target)
     START(BARE_64, divide_by_zero);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_XM);
     bare_poke(BARE_DATA, 0x1d80); /* zero divide unmasked */
-    bare.vcpu.gpr[RSI] = BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = BARE_DATA;
     memset(software_cpu.xmm[0], 0x3f, 8);
     cr_assert_eq(run_to_exit(), EXIT_EXCEPTION_NMI);
     cr_assert_eq(EVENT_VECTOR(vmcs_read(VMCS_EXIT_EVENT)), VECTOR_XM);
@@ -138,7 +138,7 @@ Test(software_thunks, legacy_sse_checks_alignment)
 {
     START(BARE_64, aligned_only);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_GP);
-    bare.vcpu.gpr[RSI] = BARE_DATA;
+    bare.h.vcpu.gpr[RSI] = BARE_DATA;
     cr_assert_eq(run_to_exit(), EXIT_EXCEPTION_NMI);
     cr_assert_eq(EVENT_VECTOR(vmcs_read(VMCS_EXIT_EVENT)), VECTOR_GP);
 }
@@ -150,7 +150,7 @@ Test(software_thunks, a_store_over_two_pages_faults_before_it_writes)
     START(BARE_64, store_over_pages);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1 << VECTOR_PF);
     bare_poke(BARE_PT + 8 * (BARE_DATA / PAGE_SIZE + 1), 0);
-    bare.vcpu.gpr[RDI] = BARE_DATA + PAGE_SIZE - 8;
+    bare.h.vcpu.gpr[RDI] = BARE_DATA + PAGE_SIZE - 8;
     memset(software_cpu.xmm[0], 0xff, 16);
     cr_assert_eq(run_to_exit(), EXIT_EXCEPTION_NMI);
     cr_assert_eq(bare_peek(BARE_DATA + PAGE_SIZE - 8), 0);
