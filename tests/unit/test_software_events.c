@@ -220,9 +220,10 @@ Test(software_events, a_page_fault_in_the_delivery_of_one_is_a_double_fault)
     START(BARE_64, bad_load);
     PUT_CODE(BARE_HANDLERS + 16 * VECTOR_DF, stop_here);
     bare.h.vcpu.gpr[RSI] = 3ull << 30;
-    bare.h.vcpu.gpr[RSP] = 3ull << 30;
+    bare.h.vcpu.gpr[RSP] = (3ull << 30) + 0x1000;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
     cr_assert_eq(bare.h.vcpu.rip, BARE_HANDLERS + 16 * VECTOR_DF);
+    cr_assert_eq(processor_read_cr2(), (3ull << 30) + 0x1000 - 8); /* of the second */
     cr_assert_eq(frame(0), 0);
     cr_assert_eq(frame(1), BARE_CODE);
 }

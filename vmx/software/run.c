@@ -148,13 +148,18 @@ static void combine(struct cpu *c)
 
 enum { DR6_FIXED = 0xffff0ff0, DR7_GD = 1 << 13 };
 
-static void before_delivery(struct cpu *c)
+/* What an exception leaves even when it becomes a double or triple fault, which may exit. */
+static void note_fault(struct cpu *c)
 {
     if (c->fault.vector == VECTOR_PF)
         c->cr2 = c->fault.address;
     if (c->fault.vector != VECTOR_DB)
         c->rflags |=
             RF_RF; /* in the frame, not for injected events; still there when the delivery fails */
+}
+
+static void before_delivery(struct cpu *c)
+{
     if (c->fault.vector == VECTOR_DB) {
         c->dr6 = (c->dr6 & ~0xfull) | DR6_FIXED | c->fault.address;
         V(GUEST_DR7) &= ~(u64)DR7_GD;
@@ -189,6 +194,7 @@ static void take_fault(struct cpu *c)
     if (intercepted(
             c)) /* the bitmap looks at the exception itself before it makes a double fault */
         exit_by_exception(c);
+    note_fault(c);
     combine(c);
     if (c->fault.vector == VECTOR_DF && intercepted(c))
         exit_by_exception(c);
