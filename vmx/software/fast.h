@@ -69,6 +69,8 @@ void fast_cwde(struct cpu *, const struct op *, i64);
 void fast_cqo(struct cpu *, const struct op *, i64);
 void fast_cdq(struct cpu *, const struct op *, i64);
 void fast_leave(struct cpu *, const struct op *, i64);
+/* fast_sse.c: by opcode and prefixes; sets op->dst and op->src. NULL: there is none. */
+op_fn fast_sse(struct op *, const struct insn *);
 /* fast_branch.c */
 extern const op_fn fast_jcc[16];
 void fast_jmp(struct cpu *, const struct op *, i64);

@@ -315,6 +315,11 @@ static op_fn setcc_form(struct op *op, const struct insn *insn)
                                                                   : NULL;
 }
 
+static op_fn sse_form(struct op *op, const struct insn *insn, u16 offset)
+{
+    return !insn->has_memory || take_memory(op, insn, offset) ? fast_sse(op, insn) : NULL;
+}
+
 static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
 {
     u8 opcode = insn->opcode, condition = opcode & 15;
@@ -348,7 +353,7 @@ static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
         op->dst = insn->rm;
         return fast_bswap[size_index(insn->operand_size)];
     default:
-        return NULL;
+        return sse_form(op, insn, offset);
     }
 }
 
