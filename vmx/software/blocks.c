@@ -69,6 +69,7 @@ void blocks_flush(struct cpu *c)
     memset(cache.lines, 0, cache.pages * 8);
     memset(c->watched, 0, cache.pages);
     memset(c->page_blocks, 0, cache.pages * 8);
+    memset(c->jumps, 0, sizeof(c->jumps)); /* the blocks' memory is used again */
     cache.used = cache.cold_used = 0;
     c->link = NULL;
     c->generation++;
@@ -316,6 +317,15 @@ static struct block *look_up(u64 key)
     return NULL;
 }
 
+/* After a flush of the TLB the jump cache's stamps are old, but its blocks mostly are the right
+ * ones; the table above is large and cold. */
+static struct block *recall(struct cpu *c, u64 key)
+{
+    const struct jump *j = jump_slot(c, c->rip);
+    bool same = j->rip == c->rip && j->block && j->block->key == key && !j->block->stale;
+    return same ? j->block : look_up(key);
+}
+
 static struct block *out_of_limit(struct cpu *c)
 {
     raise_gp(c);
@@ -341,7 +351,7 @@ struct block *block_find(struct cpu *c)
     const u8 *host = translate(c, linear, ACC_EXEC);
     u64 ram = (u64)(host - c->memory->base);
     u64 mode = (c->bits == 64 ? 0 : c->bits == 32 ? 1 : 2) | (c->single ? 4 : 0) | KEPT;
-    struct block *block = look_up(ram << 4 | mode);
+    struct block *block = recall(c, ram << 4 | mode);
     c->gpr[PAGE_RIP] = c->rip - (linear & 0xfff);
     if (unlikely(c->plain)) {
         block = shorter(c, host, linear, 1);

@@ -438,6 +438,11 @@ static inline struct tlb_entry *tlb_slot(struct cpu *c, u64 linear)
     return &c->tlb[linear >> 12 & (TLB_SIZE - 1)];
 }
 
+static inline struct jump *jump_slot(struct cpu *c, u64 rip)
+{
+    return &c->jumps[(rip ^ rip >> 12) & (JUMP_SIZE - 1)];
+}
+
 static inline u64 host_load(const void *at, u32 size)
 {
     switch (size) {

@@ -13,7 +13,7 @@ static inline __attribute__((always_inline)) void enter(struct cpu *c, struct bl
 
 static inline __attribute__((always_inline)) void jump_to(struct cpu *c, u64 rip, i64 budget)
 {
-    const struct jump *j = &c->jumps[(rip ^ rip >> 12) & (JUMP_SIZE - 1)];
+    const struct jump *j = jump_slot(c, rip);
     if (likely(j->rip == rip && j->stamp == c->stamp)) {
         i64 left = budget - j->block->count;
         if (likely(left >= 0)) {

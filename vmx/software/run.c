@@ -266,7 +266,7 @@ static bool reusable(const struct cpu *c, const struct block *b)
 
 static struct block *choose_block(struct cpu *c)
 {
-    struct jump *j = &c->jumps[(c->rip ^ c->rip >> 12) & (JUMP_SIZE - 1)];
+    struct jump *j = jump_slot(c, c->rip);
     struct block *block;
     if (j->rip == c->rip && j->stamp == c->stamp && !c->single && !j->block->stale) {
         block = j->block;
