@@ -11,9 +11,11 @@ void timeline_wish(u32 clock, struct column_wishes *wishes)
         COLUMN(arrival, what) | COLUMN(arrival, value) | COLUMN(arrival, exit);
     if (clock == CLOCK_HOST)
         wishes->fields[REC_CLOCK] |= COLUMN(clock, exit) | COLUMN(clock, value);
-    else
-        wishes->fields[REC_EXIT] |= COLUMN(exit, reason) | COLUMN(exit, count) |
-                                    COLUMN(exit, address) | COLUMN(exit, value);
+    if (clock == CLOCK_HOST)
+        return;
+    wishes->fields[REC_IDLE] |= COLUMN(idle, exit) | COLUMN(idle, until);
+    wishes->fields[REC_EXIT] |= COLUMN(exit, reason) | COLUMN(exit, count) |
+                                COLUMN(exit, address) | COLUMN(exit, value);
 }
 
 /* The next arrival of time at an exit before `exit`. */
@@ -39,6 +41,19 @@ static void take_stolen(struct timeline *t, const struct arrival_columns *arriva
         t->pending += value;
 }
 
+/* What was skipped to behind exits before `exit`; what is pending is in it already. */
+static void take_idle(struct timeline *t, const struct trace_batch *batch, u64 exit)
+{
+    const struct idle_columns *idles = &batch->idle;
+    for (; t->idle < idles->rows && idles->exit[t->idle] < exit; t->idle++) {
+        u64 row = idles->exit[t->idle] - batch->first_exit;
+        if (row >= batch->exits) /* a damaged trace */
+            continue;
+        t->skipped = idles->until[t->idle] - batch->exit.count[row] - t->pending;
+        t->shown = true;
+    }
+}
+
 static bool reads_tsc(u64 reason, u64 address)
 {
     return reason == EXIT_RDTSC || reason == EXIT_RDTSCP ||
@@ -62,14 +77,17 @@ static void walk_count(struct timeline *t, const struct trace_batch *batch, size
 {
     for (size_t i = begin; i < end; i++) {
         take_stolen(t, &batch->arrival, batch->first_exit + i);
+        take_idle(t, batch, batch->first_exit + i);
         t->skipped += t->pending;
         t->stolen += t->pending;
         t->pending = 0;
         look_at(t, &batch->exit, i);
         times[i] = batch->exit.count[i] + t->skipped;
     }
-    if (end == batch->exits)
+    if (end == batch->exits) {
         take_stolen(t, &batch->arrival, NEVER);
+        take_idle(t, batch, NEVER);
+    }
 }
 
 /* --- clock host ---------------------------------------------------------------------------------
@@ -103,7 +121,7 @@ void timeline_walk(struct timeline *t, const struct trace_batch *batch, size_t b
                    u64 *times)
 {
     if (begin == 0)
-        t->arrival = t->clock_row = 0;
+        t->arrival = t->idle = t->clock_row = 0;
     if (t->clock == CLOCK_HOST)
         walk_host(t, batch, begin, end, times);
     else

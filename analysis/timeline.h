@@ -1,16 +1,18 @@
 /*
  * Guest time at each exit. The records of exits carry the guest count; guest time
  * (ns) is ahead of it by what was skipped: idle time, or time that noise stole. The
- * trace shows guest time at every reading of the TSC (RDTSC, RDTSCP, MSR 0x10:
+ * trace tells what time was skipped to after a HLT (idle records, from format version
+ * 2 on), and shows guest time at every reading of the TSC (RDTSC, RDTSCP, MSR 0x10:
  * the value is guest ns plus the guest's own offset, which its writes of the
  * MSR tell) and, under --clock host, at each reading of the host's clock.
  *
  *   clock count   time(exit) = count + skipped, and `skipped` is what the last
- *                 reading at or before this exit showed, plus arrivals of stolen time
+ *                 idle record before this exit, or reading at or before it,
+ *                 showed, plus arrivals of stolen time
  *   clock host    time(exit) = the last reading at or before this exit
  *
- * So the time of an exit is exact if nothing was skipped since the last reading, and
- * else too early.
+ * So the time of an exit is exact; without idle records, if nothing was skipped since the
+ * last reading, and else too early. trace/guest_time.h says the same record by record.
  */
 #ifndef ANALYSIS_TIMELINE_H
 #define ANALYSIS_TIMELINE_H
@@ -25,7 +27,7 @@ struct timeline {
     u64 tsc_offset; /* guest TSC - guest ns */
     u64 stolen;     /* ns in all that the world took (clock count, arrivals of time) */
     u64 pending; /* the same, of the last exit's arrivals: the next exit is the first to show it */
-    size_t arrival, clock_row; /* rows of those records that are due next */
+    size_t arrival, idle, clock_row; /* rows of those records that are due next */
     bool shown;                /* there has been a reading since the zeros */
     bool tsc_written;          /* the guest has set its TSC */
 };
