@@ -78,8 +78,7 @@ static bool put(struct walk *w, const struct export_item *item)
            export_fail(x, fail_errno("%.300s: cannot write it", *x->place ? x->place : "stdout"));
 }
 
-/* Texts of a source end within their space, whatever it says. */
-static void end_texts(struct guest_event *event)
+void export_end_texts(struct guest_event *event)
 {
     const struct export_class *class = export_class(CLASS_GUEST + event->kind);
     event->comm[sizeof(guest_text) - 1] = 0;
@@ -101,7 +100,7 @@ static bool next_event(struct walk *w)
     if (failure.code)
         return export_fail(w->x, failure);
     if (w->have_event)
-        end_texts(&w->event);
+        export_end_texts(&w->event);
     return true;
 }
 

@@ -68,6 +68,8 @@ bool export_close(struct export *x, FILE *, const char *name);
 const char *export_words(const struct export_field *, u64 value, char buffer[NAME_MAX_LENGTH]);
 /* Has the value a fixed name of its field's table? */
 const char *export_fixed_word(const struct export_field *, u64 value);
+/* Texts of an event end within their space, whatever its source says. */
+void export_end_texts(struct guest_event *);
 enum { EXPORT_WORDS = 128 }; /* fixed names belong to values below */
 
 #endif

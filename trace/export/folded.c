@@ -58,12 +58,20 @@ static bool put(struct export *x, const struct export_item *item)
     return true;
 }
 
+/* The slots that are used, to the front. */
+static void gather(struct folded *f)
+{
+    u32 to = 0;
+    for (u32 i = 0; i < SLOTS; i++) {
+        if (f->slots[i].used)
+            f->slots[to++] = f->slots[i];
+    }
+}
+
 /* By reason, then by address, so that equal traces give equal files. */
 static int compare(const void *a, const void *b)
 {
     const struct place *left = a, *right = b;
-    if (left->used != right->used)
-        return left->used ? -1 : 1;
     if (left->reason != right->reason)
         return left->reason < right->reason ? -1 : 1;
     return (left->rip > right->rip) - (left->rip < right->rip);
@@ -85,7 +93,8 @@ static bool end(struct export *x)
 {
     struct folded *f = x->state;
     char buffer[NAME_MAX_LENGTH];
-    qsort(f->slots, SLOTS, sizeof(f->slots[0]), compare);
+    gather(f);
+    qsort(f->slots, f->used, sizeof(f->slots[0]), compare);
     for (u32 i = 0; i < f->used; i++)
         put_place(x, &f->slots[i]);
     for (u32 reason = 0; reason < REASONS; reason++) {
