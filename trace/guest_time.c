@@ -60,6 +60,10 @@ static u64 at_count(struct guest_time *t, const struct exit_record *exit)
 
 static u64 at_host(struct guest_time *t, const struct exit_record *exit)
 {
+    if (!t->anchored) {
+        t->read_tsc = exit->tsc_exit; /* guest time began about here */
+        t->anchored = true;
+    }
     u64 reckoned = t->read_ns + tsc_to_ns(exit->tsc_exit - t->read_tsc, t->tsc_hz);
     if (exit->tsc_exit < t->read_tsc)
         reckoned = t->read_ns;

@@ -25,6 +25,7 @@ struct guest_time {
     u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
     u64 read_tsc;
     u64 entered;   /* host TSC of the entry after the last exit */
+    bool anchored; /* there is something to reckon from: a reading, or else the first exit */
     bool was_read; /* ... while the exit to come was handled */
 };
 

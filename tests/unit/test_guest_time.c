@@ -174,6 +174,10 @@ Test(guest_time, under_the_host_policy_follows_readings_and_the_tsc)
     union record clock = {.clock = {.kind = REC_CLOCK, .value = 1000}};
     struct exit_record exit = exit_at(EXIT_RDTSC, 1, 1000);
     guest_time_init(&t, &manifest);
+    exit.tsc_exit = 6000;
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 0, "it begins at the first exit");
+    exit.tsc_exit = 6500;
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 250);
     exit.tsc_exit = 7000;
     guest_time_at(&t, &clock);
     cr_expect_eq(guest_time_at_exit(&t, &exit), 1000);
