@@ -75,7 +75,45 @@ same folded-weighs-all "$(numbers | awk '{ sum += $7 > $6 ? $7 - $6 : 0 } END { 
 same stdout-is-the-same-as-a-file "$(cksum <"$work/folded")" "$("$hindvisor" export --to folded "$trace" | cksum)"
 same from-and-to 10 "$("$hindvisor" export --to ftrace --from 10 --to 19 "$trace" | grep -c kvm_exit)"
 
+# --- clock policy `host` -------------------------------------------------------------------------------
+# Where the clock was read guest time is what was read (to a millisecond: machines are busy), and it
+# never goes back.
+must_record pc_timers "$work/host" --clock host
+"$hindvisor" export --to sqlite -o "$work/host.db" "$work/host" >"$work/out" 2>&1
+result host-clock $? "$work/out"
+same host-clock-is-what-was-read 0 "$(sqlite3 "$work/host.db" "SELECT count(*) FROM exits e JOIN clocks c USING(exit) WHERE e.reason = 16 AND e.guest_ns NOT BETWEEN c.value - 1000000 AND c.value + 1000000")"
+"$hindvisor" export --to ctf -o "$work/host.ctf" "$work/host" && babeltrace2 "$work/host.ctf" >"$work/host.txt" 2>"$work/err"
+[ ! -s "$work/err" ] && [ "$(grep -c kvm_x86_exit "$work/host.txt")" = "$(sqlite3 "$work/host.db" 'SELECT count(*) FROM exits')" ]
+result host-clock-babeltrace2 $? "$work/err"
+
+# --- the guest's kernel --------------------------------------------------------------------------------
+. "$root/tests/runs/boots.sh"
+fetch_kernels cloud
+make_initrd
+trace=$work/linux
+"$hindvisor" record --quiet --processor software --kernel "$(cat "$work/kernel-cloud")" --initrd "$work/initrd" --append "console=ttyS0 panic=-1" -o "$trace" >"$work/record.out" 2>&1 </dev/null
+result linux-recording $? "$work/record.out"
+for format in sqlite perfetto ctf folded; do
+    timeout -k 5 120 "$hindvisor" export --scheduler --to $format -o "$work/linux.$format" "$trace" >"$work/out" 2>&1
+    result "scheduler-$format" $? "$work/out"
+done
+sql() { sqlite3 "$work/linux.sqlite" "$1"; }
+switches=$(sql 'SELECT count(*) FROM sched_switch')
+wakings=$(sql 'SELECT count(*) FROM sched_waking')
+[ "$switches" -gt 100 ] && [ "$wakings" -gt 100 ]; result scheduler-events $?
+# Whoever leaves the CPU is who came before.
+same scheduler-switches-chain 0 "$(sql 'SELECT sum(prev_pid <> before) FROM (SELECT prev_pid, lag(next_pid) OVER (ORDER BY id) AS before FROM sched_switch)')"
+same scheduler-events-are-between-their-exits 0 "$(sql 'SELECT count(*) FROM sched_switch s WHERE guest_ns < (SELECT guest_ns FROM exits WHERE exit = s.exit)')"
+babeltrace2 "$work/linux.ctf" >"$work/linux.txt" 2>"$work/err"
+same scheduler-babeltrace2 "$switches $wakings" "$(grep -c ' sched_switch: ' "$work/linux.txt") $(grep -c ' sched_waking: ' "$work/linux.txt")"
+others=$(($(sql 'SELECT count(*) FROM sched_wakeup_new') + $(sql 'SELECT count(*) FROM sched_process_exit')))
+counts=$("$build/tests/perfetto_counts" <"$work/linux.perfetto")
+same scheduler-perfetto $((switches + wakings + others)) "$(sed -E 's/.* ftrace ([0-9]+) .*/\1/' <<<"$counts")"
+grep -q '^IO_INSTRUCTION;io_serial_' "$work/linux.folded"; result folded-stacks-have-symbols $?
+expect scheduler-of-no-linux 2 'hindvisor export: ' "$hindvisor" export --scheduler --to ctf -o "$work/no-linux" "$work/host"
+
 # --- trouble -----------------------------------------------------------------------------------------
+trace=$work/trace
 expect no-format 2 'name a format' "$hindvisor" export "$trace"
 expect unknown-format 2 'neither a format' "$hindvisor" export --to otf "$trace"
 expect directory-needs-a-name 2 '-o' "$hindvisor" export --to ctf "$trace"

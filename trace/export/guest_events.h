@@ -5,7 +5,7 @@
  * those of the kernel's tracepoints, because tools look for them.
  *
  * GUEST_EVENTS(E): E(name, NAME, proto, FIELDS)
- *   proto    field number in Perfetto's FtraceEvent (ftrace_event.proto)
+ *   proto    field number in Perfetto's FtraceEvent (ftrace_event.proto); 0: it has none
  * FIELDS(F): F(type, name, proto)
  *   type     i32, i64, or guest_text: up to 15 characters, the rest zeros
  *   proto    field number in that event's message
@@ -40,11 +40,27 @@ typedef char guest_text[16]; /* TASK_COMM_LEN */
     F(i32, irq, 1)         \
     F(i32, ret, 2)
 
-#define GUEST_EVENTS(E)                                    \
-    E(sched_switch, SCHED_SWITCH, 4, SCHED_SWITCH_FIELDS)  \
-    E(sched_wakeup, SCHED_WAKEUP, 17, SCHED_WAKEUP_FIELDS) \
-    E(sched_waking, SCHED_WAKING, 20, SCHED_WAKEUP_FIELDS) \
-    E(irq_handler_entry, IRQ_ENTRY, 36, IRQ_ENTRY_FIELDS)  \
+#define SCHED_MIGRATE_FIELDS(F) \
+    F(guest_text, comm, 0)      \
+    F(i32, pid, 0)              \
+    F(i32, prio, 0)             \
+    F(i32, orig_cpu, 0)         \
+    F(i32, dest_cpu, 0)
+
+#define SCHED_EXIT_FIELDS(F) \
+    F(guest_text, comm, 1)   \
+    F(i32, pid, 2)           \
+    F(i32, prio, 4)          \
+    F(i32, tgid, 3)
+
+#define GUEST_EVENTS(E)                                                \
+    E(sched_switch, SCHED_SWITCH, 4, SCHED_SWITCH_FIELDS)              \
+    E(sched_wakeup, SCHED_WAKEUP, 17, SCHED_WAKEUP_FIELDS)             \
+    E(sched_waking, SCHED_WAKING, 20, SCHED_WAKEUP_FIELDS)             \
+    E(sched_wakeup_new, SCHED_WAKEUP_NEW, 114, SCHED_WAKEUP_FIELDS)    \
+    E(sched_migrate_task, SCHED_MIGRATE_TASK, 0, SCHED_MIGRATE_FIELDS) \
+    E(sched_process_exit, SCHED_PROCESS_EXIT, 238, SCHED_EXIT_FIELDS)  \
+    E(irq_handler_entry, IRQ_ENTRY, 36, IRQ_ENTRY_FIELDS)              \
     E(irq_handler_exit, IRQ_EXIT, 37, IRQ_EXIT_FIELDS)
 
 #define E(name, NAME, proto, FIELDS) GUEST_##NAME,

@@ -244,6 +244,8 @@ static bool put_guest(struct export *x, const struct export_class *class,
                       const struct export_item *item)
 {
     struct perfetto *p = x->state;
+    if (!class->proto)
+        return true;
     begin_packet(p, item->ns);
     proto_clear(&p->ftrace);
     proto_clear(&p->inner);

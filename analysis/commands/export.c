@@ -1,7 +1,13 @@
-/* `hindvisor export`: a trace in the formats of other tools; see trace/export/. */
+/*
+ * `hindvisor export`: a trace in the formats of other tools (trace/export/); with --scheduler the
+ * trace is replayed first, for what the guest's kernel did meanwhile.
+ */
 #include "trace/export/export.h"
+#include "analysis/commands/commands.h"
+#include "analysis/rerun.h"
+#include "analysis/scheduler/guest_events.h"
+#include "analysis/scheduler/probe.h"
 #include "trace/commands/cli.h"
-#include "trace/commands/commands.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -9,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_FROM = 256, OPTION_TO };
+enum { OPTION_FROM = 256, OPTION_TO, OPTION_SCHEDULER };
 
 static const struct cli_option options[] = {
     {OPTION_TO, "to", "FORMAT",
@@ -21,13 +27,16 @@ static const struct cli_option options[] = {
      "ftrace    ftrace's text, with kvm_exit and kvm_entry events"},
     {'o', "output", "PATH", "where it goes; without it, folded and ftrace go to stdout"},
     {OPTION_FROM, "from", "EXIT", "begin at this exit number"},
+    {OPTION_SCHEDULER, "scheduler", NULL,
+     "replay the trace first, for the guest's scheduler events and symbols\n"
+     "(Linux 5.4 and later)"},
     {OPTION_TO, "to", "EXIT", "(a number) stop after this exit number"},
     {0},
 };
 
 static const struct cli_command command = {
     .name = "export",
-    .synopsis = "--to FORMAT -o PATH [TRACE] [--from EXIT] [--to EXIT]",
+    .synopsis = "--to FORMAT -o PATH [TRACE] [--from EXIT] [--to EXIT] [--scheduler]",
     .summary = "Writes a trace in a format that other tools read. Time is guest time.\n"
                "TRACE is a path or a name; without it, the newest trace.\n"
                "PATH must not exist yet; it appears when the export is whole.\n"
@@ -43,6 +52,16 @@ struct request {
     const struct export_format *format;
     const char *path;
     u64 from, to;
+    bool scheduler;
+};
+
+/* What a replay has shown of the guest's kernel. */
+struct guest {
+    struct sched_log log;
+    struct sched_source state;
+    struct event_source events;
+    struct probe probe;
+    struct report report;
 };
 
 static int parse_to(struct request *r, const char *text)
@@ -63,6 +82,9 @@ static int parse_option(struct request *r, int code)
     switch (code) {
     case OPTION_TO:
         return parse_to(r, optarg);
+    case OPTION_SCHEDULER:
+        r->scheduler = true;
+        return 0;
     case 'o':
         r->path = strcmp(optarg, "-") ? optarg : NULL;
         return 0;
@@ -79,13 +101,38 @@ static void show(void *context, u64 exit, u64 of)
     cli_progress(&command, exit, of);
 }
 
-static struct failure export_to(const struct request *r, const char *argument)
+static const char *symbol(void *context, u64 rip, char buffer[NAME_MAX_LENGTH])
+{
+    const struct symbols *symbols = context;
+    u64 offset;
+    const struct symbol *found = symbol_at(symbols, rip, &offset);
+    if (!found)
+        return NULL;
+    snprintf(buffer, NAME_MAX_LENGTH, "%s", symbol_name(symbols, found));
+    return buffer;
+}
+
+static struct failure look_at_guest(struct guest *guest, struct export_job *job)
+{
+    probe_init(&guest->probe, &guest->log);
+    ATTEMPT(rerun(job->trace, &guest->probe.observer, RERUN_PROGRESS, &guest->report));
+    ATTEMPT(probe_result(&guest->probe));
+    guest->events = sched_source(&guest->state, &guest->log);
+    job->events = &guest->events;
+    job->symbol = symbol;
+    job->symbols = &guest->probe.kernel.symbols;
+    return NO_FAILURE;
+}
+
+static struct failure export_to(const struct request *r, const char *argument, struct guest *guest)
 {
     char path[CLI_PATH];
     struct export_job job = {.path = r->path, .from = r->from, .to = r->to, .progress = show};
     ATTEMPT(cli_resolve_trace(argument, path));
     ATTEMPT(trace_open(path, &job.trace));
-    struct failure failure = export_trace(r->format, &job);
+    struct failure failure = r->scheduler ? look_at_guest(guest, &job) : NO_FAILURE;
+    if (!failure.code)
+        failure = export_trace(r->format, &job);
     cli_progress_end();
     trace_close(job.trace);
     return failure;
@@ -108,6 +155,10 @@ int cmd_export(int argc, char **argv)
                           r.format->name);
     if (argc - optind > 1)
         return cli_misuse(&command, "name one trace, not %d", argc - optind);
-    struct failure failure = export_to(&r, optind < argc ? argv[optind] : NULL);
+    static struct guest guest; /* large */
+    struct failure failure = export_to(&r, optind < argc ? argv[optind] : NULL, &guest);
+    if (r.scheduler)
+        probe_free(&guest.probe);
+    sched_log_free(&guest.log);
     return failure.code ? cli_fail(&command, &failure) : CLI_SAME;
 }
