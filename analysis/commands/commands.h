@@ -6,6 +6,7 @@
 #define ANALYSIS_COMMANDS_COMMANDS_H
 
 int cmd_analyze(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

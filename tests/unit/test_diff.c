@@ -1,7 +1,7 @@
 /* Comparison of traces: made-up ones, with records changed, taken out and put in. */
 #include "trace_sample.h"
 
-#include "trace/diff/report.h"
+#include "analysis/diff/report.h"
 #include "trace/layout.h"
 
 #include <criterion/criterion.h>
@@ -240,37 +240,4 @@ Test(diff, the_reports_tell)
     free(table);
     free(json);
     end();
-}
-
-/* --- distributions
- * ----------------------------------------------------------------------------------- */
-
-Test(diff, quantiles_are_never_below_and_little_above)
-{
-    static struct spread s;
-    cr_expect_eq(spread_quantile(&s, 50), 0);
-    for (u64 i = 1; i <= 100000; i++)
-        spread_add(&s, i);
-    for (u32 percent = 1; percent <= 100; percent++) {
-        u64 quantile = spread_quantile(&s, percent), exact = percent * 1000ull;
-        cr_expect(quantile >= exact && quantile <= exact + exact / 31, "p%u: %lu", percent,
-                  quantile);
-    }
-    cr_expect_eq(s.min, 1);
-    cr_expect_eq(spread_quantile(&s, 100), 100000);
-}
-
-Test(diff, every_value_has_a_bucket)
-{
-    for (u32 bit = 0; bit < 64; bit++) {
-        for (u64 value = (1ull << bit) - 1;
-             value <= (1ull << bit) + 1 && value >= (1ull << bit) - 1; value++) {
-            u32 bucket = spread_bucket(value);
-            cr_assert_lt(bucket, SPREAD_BUCKETS);
-            cr_expect_geq(spread_bound(bucket), value);
-            cr_expect(!bucket || spread_bound(bucket - 1) < value);
-        }
-    }
-    cr_expect_eq(spread_bucket(NEVER), SPREAD_BUCKETS - 1);
-    cr_expect_eq(spread_bound(SPREAD_BUCKETS - 1), NEVER);
 }

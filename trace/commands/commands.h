@@ -7,7 +7,6 @@
 
 int cmd_info(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
-int cmd_diff(int argc, char **argv);
 int cmd_repair(int argc, char **argv);
 
 #endif

@@ -1,8 +1,8 @@
 /* The result of a comparison for people and for programs. */
-#ifndef TRACE_DIFF_REPORT_H
-#define TRACE_DIFF_REPORT_H
+#ifndef ANALYSIS_DIFF_REPORT_H
+#define ANALYSIS_DIFF_REPORT_H
 
-#include "trace/diff/diff.h"
+#include "analysis/diff/diff.h"
 
 #include <stdio.h>
 

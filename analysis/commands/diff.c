@@ -1,7 +1,7 @@
-/* `hindvisor diff`: where two traces differ, and how much. See trace/diff/. */
+/* `hindvisor diff`: where two traces differ, and how much. See analysis/diff/. */
+#include "analysis/commands/commands.h"
+#include "analysis/diff/report.h"
 #include "trace/commands/cli.h"
-#include "trace/commands/commands.h"
-#include "trace/diff/report.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -7,10 +7,10 @@
  * missing on one side. Where they are not, the nearest place within the windows is
  * looked for from which on both sides agree again; without one the runs part.
  */
-#ifndef TRACE_DIFF_DIFF_H
-#define TRACE_DIFF_DIFF_H
+#ifndef ANALYSIS_DIFF_DIFF_H
+#define ANALYSIS_DIFF_DIFF_H
 
-#include "trace/diff/spread.h"
+#include "analysis/histogram.h"
 #include "trace/moments.h"
 
 enum { DIFF_A, DIFF_B, DIFF_SIDES };
@@ -37,7 +37,7 @@ enum { DIFF_REASONS = 128 }; /* exit reasons above are counted with the last */
 struct diff_totals {
     u64 records, exits, last_ns;
     u64 kinds[REC_KIND_LIMIT];
-    struct spread *latencies[DIFF_REASONS]; /* exit to entry, host TSC ticks; NULL: no such exit */
+    struct histogram latencies[DIFF_REASONS]; /* exit to entry, host TSC ticks */
 };
 
 /* The first difference, with what is around it. */

@@ -1,6 +1,6 @@
 /* The comparison as a table and as JSON. Records are shown as `hindvisor dump` shows them; no kind
  * of record is named here but exits, whose distribution is told. */
-#include "trace/diff/report.h"
+#include "analysis/diff/report.h"
 #include "trace/names.h"
 #include "trace/render.h"
 
@@ -158,17 +158,17 @@ static void print_counts(FILE *out, const struct diff_result *result)
 
 static u64 samples(const struct diff_totals *totals, u32 reason)
 {
-    return totals->latencies[reason] ? totals->latencies[reason]->count : 0;
+    return totals->latencies[reason].count;
 }
 
 static u64 quantile(const struct diff_totals *totals, u32 reason, u32 percent)
 {
-    return totals->latencies[reason] ? spread_quantile(totals->latencies[reason], percent) : 0;
+    return histogram_quantile(&totals->latencies[reason], percent, 100);
 }
 
 static u64 longest(const struct diff_totals *totals, u32 reason)
 {
-    return totals->latencies[reason] ? totals->latencies[reason]->max : 0;
+    return totals->latencies[reason].max;
 }
 
 static void print_reason(FILE *out, const struct diff_result *result, u32 reason)

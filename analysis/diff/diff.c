@@ -1,5 +1,5 @@
 /* See diff.h. */
-#include "trace/diff/diff.h"
+#include "analysis/diff/diff.h"
 #include "trace/layout.h"
 
 #include <stdlib.h>
@@ -75,13 +75,8 @@ static struct moment *ahead(struct side *side, u32 i)
 
 static bool add_latency(struct diff_totals *totals, const struct exit_record *exit)
 {
-    struct spread **latencies = &totals->latencies[min_u64(exit->reason, DIFF_REASONS - 1)];
-    if (!*latencies)
-        *latencies = calloc(1, sizeof(**latencies));
-    if (*latencies)
-        spread_add(*latencies,
-                   exit->tsc_entry > exit->tsc_exit ? exit->tsc_entry - exit->tsc_exit : 0);
-    return *latencies;
+    u64 latency = exit->tsc_entry > exit->tsc_exit ? exit->tsc_entry - exit->tsc_exit : 0;
+    return histogram_add(&totals->latencies[min_u64(exit->reason, DIFF_REASONS - 1)], latency, 1);
 }
 
 static bool count(struct diff_totals *totals, const struct moment *moment)
@@ -293,6 +288,6 @@ void diff_free(struct diff_result *result)
 {
     for (u32 s = 0; s < DIFF_SIDES; s++) {
         for (u32 reason = 0; reason < DIFF_REASONS; reason++)
-            free(result->totals[s].latencies[reason]);
+            histogram_free(&result->totals[s].latencies[reason]);
     }
 }
