@@ -40,7 +40,8 @@ enum clock_policy {
     X(11, UNKNOWN_EXIT, "a VM exit has no handler")                                                \
     X(12, UNEMULATED, "an instruction on device memory cannot be emulated")                        \
     X(13, DIVERGED, "the replay differs from its trace")                                           \
-    X(14, LOG_ENDED, "the trace ends here (its recording was cut)")
+    X(14, LOG_ENDED, "the trace ends here (its recording was cut)")                                \
+    X(15, TASK_SWITCH, "the guest switches tasks by hardware, which is not emulated")
 
 #define X(number, name, text) END_##name = number,
 enum end_reason { END_REASONS(X) END_REASON_COUNT };
@@ -48,7 +49,7 @@ enum end_reason { END_REASONS(X) END_REASON_COUNT };
 
 struct end {
     enum end_reason reason; /* the first reason sticks */
-    u64 detail;             /* exit code, exit reason or GPA, as the reason needs */
+    u64 detail;             /* exit code, exit reason, GPA or RIP, as the reason needs */
 };
 
 enum { MACHINE_REGIONS = 11 }; /* of ports, core/machine.c */

@@ -51,7 +51,7 @@ void on_stop(struct vcpu *v)
 
 void on_task_switch(struct vcpu *v)
 {
-    machine_stop(v->machine, END_UNEMULATED, v->rip);
+    machine_stop(v->machine, END_TASK_SWITCH, v->rip);
 }
 
 void on_unexpected(struct vcpu *v)

@@ -4,7 +4,7 @@
 # On both processors. One line a test; what a failing one printed follows it. A guest's expectations are in the
 # comment at its top:
 #   @ends: debug-exit CODE | power-off | reset | triple-fault | dead-halt | unemulated |
-#          guest-timeout               how the recording ends (debug-exit 0 if not given)
+#          task-switch | guest-timeout how the recording ends (debug-exit 0 if not given)
 #   @options: ...     more options of `hindvisor record`; one run for each such line
 #   @input: text      typed on the console, \n for Enter
 #   @message: text    must be on stderr
@@ -47,6 +47,7 @@ end_text() { # of the recording's last line, by the guest's @ends
     reset) echo "the guest asked for a reset" ;;
     triple-fault) echo "the guest triple-faulted" ;;
     dead-halt) echo "the guest halted with interrupts off" ;;
+    task-switch) echo "the guest switches tasks by hardware, which is not emulated" ;;
     unemulated) echo "an instruction on device memory cannot be emulated" ;;
     guest-timeout) echo "the limit on guest time was reached" ;;
     *) echo "unknown @ends: $1" ;;

@@ -153,7 +153,7 @@ Test(exits, rdtscp_gives_the_guest_s_aux_value)
 Test(exits, a_task_switch_is_not_emulated)
 {
     run_one(EXIT_TASK_SWITCH);
-    cr_assert_eq(m->end.reason, END_UNEMULATED);
+    cr_assert_eq(m->end.reason, END_TASK_SWITCH);
 }
 
 /* --- intercepted exceptions are given back ---------------------------------------------------- */

@@ -75,6 +75,9 @@ void report_end(FILE *out, const struct report *report)
     case END_UNEMULATED:
         fprintf(out, ": at guest-physical 0x%lx", report->end_detail);
         break;
+    case END_TASK_SWITCH:
+        fprintf(out, ": at 0x%lx", report->end_detail);
+        break;
     }
 }
 
@@ -85,6 +88,7 @@ bool report_is_trouble(const struct report *report)
     case END_ENTRY_FAILED:
     case END_UNKNOWN_EXIT:
     case END_UNEMULATED:
+    case END_TASK_SWITCH:
         return true;
     default:
         return false;

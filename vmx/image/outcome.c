@@ -61,6 +61,8 @@ static void say_end(const struct mission *mission, const struct report *report)
     if (report->end_reason == END_UNEMULATED)
         console_message("%s: %s: at guest-physical 0x%lx", done, end_text(report->end_reason),
                         report->end_detail);
+    else if (report->end_reason == END_TASK_SWITCH)
+        console_message("%s: %s: at 0x%lx", done, end_text(report->end_reason), report->end_detail);
     else if (report->end_reason == END_DEBUG_EXIT || report->end_reason == END_UNKNOWN_EXIT ||
              report->end_reason == END_ENTRY_FAILED)
         console_message("%s: %s: %lu", done, end_text(report->end_reason), report->end_detail);
