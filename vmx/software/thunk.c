@@ -1,7 +1,6 @@
 /*
- * The store of thunks, and SSE to SSE4.2 and MMX by them. Each opcode is one that the CPU model
- * shows: the rest is #UD. Code is written through one mapping and run through another:
- * no page is writable and executable at once.
+ * The store of thunks, and SSE to SSE4.2 and MMX by them (thunk_forms.c says which). Code is
+ * written through one mapping and run through another: no page is writable and executable at once.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "vmx/software/thunk.h"
@@ -78,280 +77,13 @@ void emit(struct code *code, u32 count, ...)
     va_end(bytes);
 }
 
-/* --- what an opcode's operands are ------------------------------------------------------------ */
-
-enum role { ROLE_XMM, ROLE_MM, ROLE_GPR, ROLE_EXTENSION };
-enum pp { PP_NONE, PP_66, PP_F3, PP_F2 };
-
-struct form {
-    u8 reg, rm;  /* enum role */
-    u8 memory;   /* bytes */
-    bool stores; /* memory is the target */
-    bool aligned;
-    bool flags;
-    bool floats; /* may raise floating-point exceptions */
-    bool spare;
-};
-_Static_assert(sizeof(struct form) == 8, "kept in insn.immediate, once the thunk is made");
-
-static enum pp prefix_of(const struct insn *insn)
-{
-    if (insn->prefixes & PREFIX_REP)
-        return PP_F3;
-    if (insn->prefixes & PREFIX_REPNE)
-        return PP_F2;
-    return insn->prefixes & PREFIX_OPSIZE ? PP_66 : PP_NONE;
-}
-
-static u8 scalar_or_packed(enum pp pp)
-{
-    return pp == PP_F3 ? 4 : pp == PP_F2 ? 8 : 16;
-}
-
-/* Packed integer opcodes: MMX without a prefix. */
-static struct form integer_form(enum pp pp)
-{
-    if (pp == PP_NONE)
-        return (struct form){ROLE_MM, ROLE_MM, 8, false, false, false, false, false};
-    return (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
-}
-
-static struct form float_form(enum pp pp)
-{
-    u8 size = scalar_or_packed(pp);
-    return (struct form){ROLE_XMM, ROLE_XMM, size, false, size == 16, false, false, false};
-}
-
-static bool form_0f(const struct insn *insn, enum pp pp, struct form *f)
-{
-    u8 op = insn->opcode;
-    bool integer = (op >= 0x60 && op <= 0x76) || op == 0x7e || op == 0x7f ||
-                   (op >= 0xc4 && op <= 0xc5) || op >= 0xd1;
-    *f = integer ? integer_form(pp) : float_form(pp);
-    switch (op) {
-    case 0x10:
-    case 0x11:
-        f->aligned = false;
-        f->stores = op & 1;
-        return true;
-    case 0x12:
-    case 0x16:
-        if (pp == PP_F3)
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
-        else
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false, false, false};
-        return true;
-    case 0x13:
-    case 0x17:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false, false, false};
-        return true;
-    case 0x14:
-    case 0x15:
-    case 0x28:
-        return true;
-    case 0x29:
-    case 0x2b:
-        f->stores = true;
-        return true;
-    case 0x2a:
-        f->rm = pp >= PP_F3 ? ROLE_GPR : ROLE_MM;
-        f->memory = pp >= PP_F3 ? insn->operand_size : 8;
-        f->aligned = false;
-        return true;
-    case 0x2c:
-    case 0x2d:
-        f->reg = pp >= PP_F3 ? ROLE_GPR : ROLE_MM;
-        if (pp == PP_NONE)
-            f->memory = 8, f->aligned = false;
-        return true;
-    case 0x2e:
-    case 0x2f:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_66 ? 8 : 4, false, false, true,
-                           false,    false};
-        return true;
-    case 0x50:
-        f->reg = ROLE_GPR;
-        return true;
-    case 0x5a:
-        if (pp == PP_NONE)
-            f->memory = 8, f->aligned = false;
-        return true;
-    case 0x51 ... 0x59:
-    case 0x5b ... 0x5f:
-        f->memory = op == 0x5b ? 16 : f->memory;
-        f->aligned = f->memory == 16;
-        return true;
-    case 0x60 ... 0x62:
-        if (pp == PP_NONE)
-            f->memory = 4;
-        return true;
-    case 0x63 ... 0x6d:
-    case 0x74 ... 0x76:
-        return true;
-    case 0x6e:
-    case 0x7e:
-        if (pp == PP_F3) {
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, false, false, false, false, false};
-            return true;
-        }
-        *f = (struct form){pp ? ROLE_XMM : ROLE_MM,
-                           ROLE_GPR,
-                           insn->operand_size,
-                           op == 0x7e,
-                           false,
-                           false,
-                           false,
-                           false};
-        return true;
-    case 0x6f:
-    case 0x7f:
-        f->aligned = pp == PP_66;
-        f->stores = op == 0x7f;
-        return true;
-    case 0x70:
-        return true;
-    case 0x71 ... 0x73:
-        f->reg = ROLE_EXTENSION;
-        return true;
-    case 0x7c:
-    case 0x7d:
-    case 0xd0:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, true, false, false, false};
-        return true;
-    case 0xc2:
-    case 0xc6:
-        return true;
-    case 0xc4:
-        *f = (struct form){pp ? ROLE_XMM : ROLE_MM, ROLE_GPR, 2, false, false, false, false, false};
-        return true;
-    case 0xc5:
-    case 0xd7:
-        f->reg = ROLE_GPR;
-        return true;
-    case 0xd6:
-        if (pp == PP_F3)
-            *f = (struct form){ROLE_XMM, ROLE_MM, 8, false, false, false, false, false};
-        else if (pp == PP_F2)
-            *f = (struct form){ROLE_MM, ROLE_XMM, 8, false, false, false, false, false};
-        else
-            *f = (struct form){ROLE_XMM, ROLE_XMM, 8, true, false, false, false, false};
-        return true;
-    case 0xe6:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, pp == PP_F3 ? 8 : 16, false, pp != PP_F3, false,
-                           false,    false};
-        return true;
-    case 0xe7:
-        f->stores = true;
-        return true;
-    case 0xf0:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 16, false, false, false, false, false};
-        return true;
-    case 0xd1 ... 0xd5:
-    case 0xd8 ... 0xe5:
-    case 0xe8 ... 0xef:
-    case 0xf1 ... 0xf6:
-    case 0xf8 ... 0xfe:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool form_0f38(const struct insn *insn, enum pp pp, struct form *f)
-{
-    static const u8 extends[] = {8, 4, 2, 8, 4, 8};
-    u8 op = insn->opcode;
-    *f = integer_form(pp);
-    if (op <= 0x0b || (op >= 0x1c && op <= 0x1e))
-        return true;
-    if (pp != PP_66)
-        return false;
-    if ((op >= 0x20 && op <= 0x25) || (op >= 0x30 && op <= 0x35)) {
-        f->memory = extends[op & 7];
-        f->aligned = false;
-        return true;
-    }
-    f->flags = op == 0x17;
-    return op == 0x10 || op == 0x14 || op == 0x15 || op == 0x17 || (op >= 0x28 && op <= 0x2b) ||
-           (op >= 0x37 && op <= 0x41);
-}
-
-static bool form_0f3a(const struct insn *insn, enum pp pp, struct form *f)
-{
-    u8 op = insn->opcode;
-    *f = integer_form(pp);
-    if (op == 0x0f)
-        return true;
-    if (pp != PP_66)
-        return false;
-    switch (op) {
-    case 0x08 ... 0x0e:
-        f->memory = op == 0x0a ? 4 : op == 0x0b ? 8 : 16;
-        f->aligned = f->memory == 16;
-        return true;
-    case 0x14 ... 0x17:
-        *f = (struct form){ROLE_XMM,
-                           ROLE_GPR,
-                           op == 0x14 ? 1 : op == 0x15 ? 2 : op == 0x17 ? 4 : insn->operand_size,
-                           true,
-                           false,
-                           false,
-                           false,
-                           false};
-        return true;
-    case 0x20:
-    case 0x22:
-        *f = (struct form){ROLE_XMM, ROLE_GPR, op == 0x20 ? 1 : insn->operand_size,
-                           false,    false,    false,
-                           false,    false};
-        return true;
-    case 0x21:
-        *f = (struct form){ROLE_XMM, ROLE_XMM, 4, false, false, false, false, false};
-        return true;
-    case 0x40 ... 0x42:
-        return true;
-    case 0x60 ... 0x63:
-        f->aligned = false;
-        f->flags = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Opcodes that look at MXCSR. */
-static bool has_floats(const struct insn *insn)
-{
-    u8 op = insn->opcode;
-    if (insn->map == MAP_0F3A)
-        return (op >= 0x08 && op <= 0x0b) || op == 0x40 || op == 0x41;
-    if (insn->map != MAP_0F)
-        return false;
-    return op == 0x2a || (op >= 0x2c && op <= 0x2f) ||
-           (op >= 0x51 && op <= 0x5f && (op & 0xfc) != 0x54) || op == 0x7c || op == 0x7d ||
-           op == 0xc2 || op == 0xd0 || op == 0xe6;
-}
-
-static bool find_form(const struct insn *insn, struct form *f)
-{
-    enum pp pp = prefix_of(insn);
-    switch (insn->map) {
-    case MAP_0F:
-        return form_0f(insn, pp, f);
-    case MAP_0F38:
-        return form_0f38(insn, pp, f);
-    default:
-        return form_0f3a(insn, pp, f);
-    }
-}
-
 /* --- the routine
  * ---------------------------------------------------------------------------------- */
 
 static void emit_opcode(struct code *code, const struct insn *insn, const struct form *f)
 {
     static const u8 prefixes[] = {0, 0x66, 0xf3, 0xf2};
-    enum pp pp = prefix_of(insn);
+    enum pp pp = thunk_prefix(insn);
     bool reg_high = f->reg == ROLE_GPR,
          rm_high = !insn->has_memory && f->rm == ROLE_GPR; /* r9, r10 */
     u8 rex = (insn->rex & 8) | (reg_high ? 4 : 0) | (rm_high ? 1 : 0);
@@ -621,7 +353,7 @@ static void exec_crc32(struct cpu *c, const struct insn *insn)
 
 static void exec_maskmov(struct cpu *c, const struct insn *insn)
 {
-    bool mmx = prefix_of(insn) == PP_NONE;
+    bool mmx = thunk_prefix(insn) == PP_NONE;
     const struct form f =
         mmx ? (struct form){.reg = ROLE_MM, .rm = ROLE_MM} : (struct form){.reg = ROLE_XMM};
     check_available(c, &f, mmx);
@@ -666,12 +398,11 @@ exec_fn thunk_find(const struct insn *insn)
         return exec_maskmov;
     if (insn->map == MAP_0F38 && (insn->opcode == 0xf0 || insn->opcode == 0xf1))
         return insn->prefixes & PREFIX_REPNE ? exec_crc32 : NULL;
-    if (!find_form(insn, &f))
+    if (!thunk_form(insn, &f))
         return NULL;
     thunk_fn fn = make_thunk(insn, &f);
     if (!fn)
         return exec_no_thunk;
-    f.floats = has_floats(insn);
     /* Neither is needed any more: where exec_thunk() finds its thunk and form. */
     ((struct insn *)insn)->immediate2 = (u64)fn;
     memcpy(&((struct insn *)insn)->immediate, &f, sizeof(f));

@@ -38,4 +38,22 @@ struct code {
 };
 void emit(struct code *, u32 count, ...);
 
+/* --- thunk_forms.c: what an opcode's operands are --- */
+enum role { ROLE_XMM, ROLE_MM, ROLE_GPR, ROLE_EXTENSION };
+enum pp { PP_NONE, PP_66, PP_F3, PP_F2 };
+
+struct form {
+    u8 reg, rm;   /* enum role; EXTENSION: the target is rm */
+    u8 memory;    /* bytes */
+    bool stores;  /* rm is the target */
+    bool aligned; /* memory, to 16 bytes */
+    bool flags;   /* status flags are a result */
+    bool floats;  /* looks at MXCSR, may raise floating-point exceptions */
+    bool spare;
+};
+_Static_assert(sizeof(struct form) == 8, "kept in insn.immediate, once the thunk is made");
+
+enum pp thunk_prefix(const struct insn *);
+bool thunk_form(const struct insn *, struct form *); /* false: the CPU model has no such opcode */
+
 #endif
