@@ -155,6 +155,12 @@ static void put_modrm(void)
         put_bytes(take_bytes(1) - 128, g.bits == 16 ? 2 : 4);
 }
 
+static const u16 selectors[] = {
+    SEL_CODE64,    SEL_DATA,        SEL_CODE32, SEL_CODE16, SEL_DATA16,     SEL_CODE64_USER,
+    SEL_DATA_USER, SEL_CODE32_USER, SEL_TSS,    SEL_LDT,    SEL_CONFORMING, SEL_DOWN,
+    SEL_GATE,      SEL_TSS32,       0,          3,          SEL_DATA | 4,   SEL_DATA | 1,
+    0xfff8,        SEL_LAST};
+
 /* --- kinds of code ------------------------------------------------------------------------------
  */
 
@@ -217,6 +223,49 @@ static void code_vector(void)
     put_modrm();
     if (how & 0x40)
         put(take());
+}
+
+/* SSSE3 to SSE4.2 by their maps, and CRC32. */
+static void code_late_vector(void)
+{
+    static const u8 map38[] = {0x00, 0x01, 0x04, 0x08, 0x0b, 0x10, 0x14, 0x17, 0x1c, 0x20, 0x25,
+                               0x28, 0x2a, 0x30, 0x35, 0x37, 0x38, 0x40, 0x41, 0xf0, 0xf1};
+    static const u8 map3a[] = {0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0e, 0x0f, 0x14, 0x15, 0x16, 0x17,
+                               0x20, 0x21, 0x22, 0x40, 0x41, 0x42, 0x60, 0x61, 0x62, 0x63};
+    u8 how = take(), opcode = how & 1 ? PICK(map3a) : PICK(map38);
+    put(opcode >= 0xf0 ? 0xf2 : 0x66);
+    if (how & 2 && g.bits == 64)
+        put(0x40 | how >> 4);
+    put(0x0f), put(how & 1 ? 0x3a : 0x38), put(opcode);
+    put_modrm();
+    if (how & 1)
+        put(take());
+}
+
+/* BMI1 and BMI2; with some of the bits that make them undefined. */
+static void code_vex(void)
+{
+    static const u8 opcodes[] = {0xf2, 0xf3, 0xf5, 0xf6, 0xf7, 0xf0};
+    u8 how = take(), opcode = PICK(opcodes);
+    put(0xc4);
+    put((how & 0xe0) | (opcode == 0xf0 ? 3 : 2));
+    put(take() & (how & 1 ? 0xff : 0xfb));
+    put(opcode);
+    put_modrm();
+    if (opcode == 0xf0)
+        put(take());
+}
+
+/* MXCSR or the x87 control word, with exceptions unmasked. */
+static void code_unmask(void)
+{
+    u8 how = take();
+    put_load(RBX, BARE_DATA);
+    put(0xc7), put(0x03), put_bytes(take_bytes(2), g.bits == 16 ? 2 : 4);
+    if (how & 1)
+        PUT("\x0f\xae\x13"); /* LDMXCSR [rbx] */
+    else
+        PUT("\xd9\x2b"); /* FLDCW [rbx] */
 }
 
 static void code_x87(void)
@@ -289,6 +338,12 @@ static void code_stack(void)
     }
 }
 
+static void put_cr8_prefix(u8 reg)
+{
+    if (reg == 8)
+        put(g.bits == 64 ? 0x44 : 0xf0);
+}
+
 static void code_control(void)
 {
     static const u64 values[] = {0x80010031,
@@ -319,14 +374,14 @@ static void code_control(void)
     static const u8 registers[] = {0, 3, 3, 4, 4, 8, 2, 3};
     u8 how = take(), reg = PICK(registers);
     if (how & 1) {
-        put(0x0f), put(0x20), put(0xc0 | reg << 3); /* reloads it */
+        put_cr8_prefix(reg);
+        put(0x0f), put(0x20), put(0xc0 | (reg & 7) << 3); /* reloads it */
         if (how & 2)
             put_wide(), put(0x0f), put(0xba), put(how & 4 ? 0xe8 : 0xf8), put(how >> 3 & 31);
     } else {
         put_load(RAX, PICK(values));
     }
-    if (reg == 8)
-        put(g.bits == 64 ? 0x44 : 0xf0);
+    put_cr8_prefix(reg);
     put(0x0f), put(0x22), put(0xc0 | (reg & 7) << 3);
 }
 
@@ -336,7 +391,10 @@ static void code_msr(void)
                                0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100,
                                0xc0000101, 0xc0000102, 0x1b,       0x10,       0x6e0};
     u8 how = take();
-    u64 value = how & 2 ? take_address() : how & 4 ? 0x001b000800000000 : take_bytes(2);
+    u64 value = how & 2   ? take_address()
+                : how & 4 ? 0x001b000800000000
+                : how & 8 ? PICK(selectors)
+                          : take_bytes(2);
     put_load(RCX, PICK(msrs));
     put_load(RAX, (u32)value);
     put_load(RDX, value >> 32);
@@ -438,32 +496,31 @@ static void code_interrupt(void)
     }
 }
 
-static const u16 selectors[] = {
-    SEL_CODE64,    SEL_DATA,        SEL_CODE32, SEL_CODE16, SEL_DATA16,     SEL_CODE64_USER,
-    SEL_DATA_USER, SEL_CODE32_USER, SEL_TSS,    SEL_LDT,    SEL_CONFORMING, SEL_DOWN,
-    SEL_GATE,      SEL_TSS32,       0,          3,          SEL_DATA | 4,   SEL_DATA | 1,
-    0xfff8,        SEL_LAST};
-
 static void put_push(u64 value)
 {
     put_load(RAX, value);
     put(0x50);
 }
 
-/* Far returns and IRET with a frame made for them. */
+/* Far returns and IRET with a frame made for them; most lead behind themselves. */
 static void code_far(void)
 {
+    static const u16 pairs[][2] = {{SEL_CODE64_USER, SEL_DATA_USER},
+                                   {SEL_CODE32_USER, SEL_DATA_USER},
+                                   {SEL_CODE64, SEL_DATA},
+                                   {SEL_CODE32, SEL_DATA}};
     u8 how = take();
+    const u16 *pair = PICK(pairs);
+    u32 words = how & 1 ? 5 : 2, push = g.bits == 64 ? 11 : g.bits == 32 ? 6 : 7;
     u64 here = (u64)(g.code - bare_ram(0)) - (g.bits == 16 ? BARE_CODE : 0);
-    u64 target = how & 0x40 ? take_address() : here + (g.bits == 64 ? 40 : g.bits == 32 ? 26 : 20);
-    u16 code = PICK(selectors);
+    u64 target = here + words * push + (g.bits == 64 ? 2 : 1);
     if (how & 1) {
-        put_push(PICK(selectors));
+        put_push(how & 0x20 ? PICK(selectors) : pair[1]);
         put_push(BARE_STACK - 0x400);
         put_push(2 | (take_bytes(3) & 0x257fd5));
     }
-    put_push(code);
-    put_push(target);
+    put_push(how & 0x80 ? PICK(selectors) : pair[0]);
+    put_push(how & 0x40 ? take_address() : target);
     put_wide(), put(how & 1 ? 0xcf : 0xcb);
 }
 
@@ -593,14 +650,15 @@ static void code_move_on(void) /* the rest goes over the page's end */
 }
 
 static void (*const kinds[])(void) = {
-    code_raw,        code_raw,        code_address, code_address,   code_alu,
-    code_alu,        code_alu,        code_alu,     code_immediate, code_immediate,
-    code_two_byte,   code_two_byte,   code_vector,  code_vector,    code_x87,
-    code_string,     code_string,     code_branch,  code_branch,    code_branch,
-    code_stack,      code_stack,      code_control, code_msr,       code_invalidate,
-    code_page_table, code_page_table, code_self,    code_self,      code_interrupt,
-    code_far,        code_segment,    code_flags,   code_debug,     code_table,
-    code_system,     code_system,     code_fill,    code_move_on};
+    code_raw,         code_raw,         code_address, code_address,    code_alu,
+    code_alu,         code_alu,         code_alu,     code_immediate,  code_immediate,
+    code_two_byte,    code_two_byte,    code_vector,  code_vector,     code_x87,
+    code_late_vector, code_late_vector, code_vex,     code_unmask,     code_string,
+    code_string,      code_branch,      code_branch,  code_branch,     code_stack,
+    code_stack,       code_control,     code_msr,     code_invalidate, code_page_table,
+    code_page_table,  code_self,        code_self,    code_interrupt,  code_far,
+    code_segment,     code_flags,       code_debug,   code_table,      code_system,
+    code_system,      code_fill,        code_move_on};
 
 /* --- around the code ----------------------------------------------------------------------------
  */

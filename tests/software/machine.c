@@ -284,7 +284,8 @@ static void set_mode(enum bare_mode mode)
         set_segments(FLAT_CODE32, SEL_CODE32, FLAT_DATA, SEL_DATA, ~0u);
         break;
     case BARE_32:
-        set_control(CR0_PE, 0, CR4_OSFXSR, 0);
+        /* Ready to switch to IA-32e mode by CR0.PG. */
+        set_control(CR0_PE, BARE_PML4, CR4_PAE | CR4_OSFXSR, LONG_EFER & ~EFER_LMA);
         set_segments(FLAT_CODE32, SEL_CODE32, FLAT_DATA, SEL_DATA, ~0u);
         break;
     case BARE_16:
