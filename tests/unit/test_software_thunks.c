@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "tests/software/guest_code.h"
-#include "vmx/software/cpu.h"
+#include "vmx/software/exec.h"
 #include "vmx/software/thunk.h"
 
 /* SSE, SSE4.2, MMX and x87, with and without memory; results in RAX, RBX, RCX and RDX. */
@@ -154,4 +154,84 @@ Test(software_thunks, a_store_over_two_pages_faults_before_it_writes)
     memset(software_cpu.xmm[0], 0xff, 16);
     cr_assert_eq(run_to_exit(), EXIT_EXCEPTION_NMI);
     cr_assert_eq(bare_peek(BARE_DATA + PAGE_SIZE - 8), 0);
+}
+
+/* --- every thunk that there is ------------------------------------------------------------------
+ */
+
+static u32 thunks_made;
+
+static void fill_frame(bool x87)
+{
+    memset(thunk_frame(PAGE_SIZE), 0xa5, PAGE_SIZE);
+    struct x87_frame *frame = thunk_frame(sizeof(*frame));
+    if (!x87)
+        return;
+    fx_image(&software_cpu, frame->image);
+    frame->flags = 2;
+}
+
+/* Makes the thunk of this instruction, if it has one, and runs it on a frame of its own. */
+static void try_instruction(const u8 *bytes)
+{
+    struct insn insn;
+    bool ends;
+    if (insn_decode(&insn, bytes, 15, 64) != DECODE_OK)
+        return;
+    bool x87 = insn.map == MAP_LEGACY;
+    exec_fn fn = exec_find(&insn, &ends);
+    cr_assert_neq(fn, exec_no_thunk, "no room for %02x %02x %02x %02x", bytes[0], bytes[1],
+                  bytes[2], bytes[3]);
+    if (!insn.immediate2)
+        return;
+    fill_frame(x87);
+    u8 *frame = thunk_frame(x87 ? sizeof(struct x87_frame) : sizeof(struct thunk_frame));
+    ((thunk_fn)insn.immediate2)(frame);
+    thunks_made++;
+    for (u8 *at = thunk_frame(PAGE_SIZE); at < frame; at += 32)
+        cr_assert_eq(*(u64 *)at, 0xa5a5a5a5a5a5a5a5);
+}
+
+/* All immediates, where the instruction has one. */
+static void try_immediates(u8 *bytes, u32 at)
+{
+    struct insn insn;
+    bool has_one = insn_decode(&insn, bytes, 15, 64) == DECODE_OK && insn.immediate_size;
+    for (u32 i = 0; i < (has_one ? 256 : 1); i++) {
+        bytes[at] = (u8)i;
+        try_instruction(bytes);
+    }
+}
+
+/* Memory [RAX], the same register twice, two registers; opcode extensions take them all. */
+static void try_operands(u8 *bytes, u32 at)
+{
+    for (u32 modrm = 0; modrm < 0xc0 + 64; modrm += modrm < 0x38 ? 8 : modrm == 0x38 ? 0x88 : 1)
+        if (modrm < 0xc0 || (modrm & 7) <= 1) {
+            bytes[at] = (u8)modrm;
+            try_immediates(bytes, at + 1);
+        }
+}
+
+static void try_map(const u8 *escape, u32 length)
+{
+    static const u8 prefixes[] = {0x3e, 0x66, 0xf3, 0xf2}; /* the first means nothing */
+    for (u32 i = 0; i < 256 * 8; i++) {
+        u8 bytes[16] = {prefixes[i >> 8 & 3], i >> 10 ? 0x48 : 0x40};
+        memcpy(bytes + 2, escape, length);
+        bytes[2 + length] = (u8)i;
+        try_operands(bytes, 3 + length);
+    }
+}
+
+Test(software_thunks, there_is_room_for_all_and_none_leaves_its_frame)
+{
+    static const u8 maps[][2] = {{0x0f, 0}, {0x0f, 0x38}, {0x0f, 0x3a}};
+    run_vectors(); /* makes the frame */
+    for (u32 i = 0; i < ARRAY_SIZE(maps); i++)
+        try_map(maps[i], i ? 2 : 1);
+    for (u32 i = 0; i < 8 * 256; i++)
+        try_instruction((const u8[16]){0xd8 | i >> 8, (u8)i});
+    cr_assert_gt(thunks_made, 10000);
+    cr_log_info("%u thunks", thunks_made);
 }
