@@ -23,7 +23,7 @@
 #include "trace/trace.h"
 
 enum { TROUBLE = 2 };
-#define LIMIT (600 * NANOSECONDS)
+#define LIMIT (300 * NANOSECONDS)
 /* A panic reboots, and a reboot ends the run; the work is the same for all when none of them has
  * to work around flaws of a silicon that is not there. */
 #define COMMAND_LINE "console=ttyS0 panic=-1 mitigations=off"

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "vmx/software/cpu.h"
+#include "vmx/software/straight.h"
 
 enum { HASH_SIZE = 1 << 16, BLOCK_INSNS = 64, BLOCK_SLOTS = 3 * BLOCK_INSNS + 4 };
 enum { KEPT = 8 }; /* in a key, which so is never 0 */
@@ -70,6 +71,7 @@ void blocks_flush(struct cpu *c)
     memset(c->watched, 0, cache.pages);
     memset(c->page_blocks, 0, cache.pages * 8);
     memset(c->jumps, 0, sizeof(c->jumps)); /* the blocks' memory is used again */
+    straight_forget();
     cache.used = cache.cold_used = 0;
     c->link = NULL;
     c->generation++;
@@ -299,6 +301,8 @@ static struct block *keep(struct cpu *c, u64 ram, u64 key)
     c->tally.blocks_made++;
     finish(&builder, block, cache.cold_used);
     cache.cold_used += builder.count;
+    if (c->bits == 64 && !c->single)
+        straight_compile(block->ops, block->slots);
     bucket = &cache.hash[(key >> 4 ^ key >> 20 ^ key) & (HASH_SIZE - 1)];
     block->hash_next = *bucket;
     *bucket = block;
