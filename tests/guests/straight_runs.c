@@ -1,8 +1,8 @@
 /*
- * Random runs of register instructions give the same registers and flags at full speed as when they
- * are stepped through one by one with TF: a processor that compiles or fuses neighbouring
- * instructions must not differ from one that takes each by itself. Undefined flags included, which
- * one processor sets by one rule.
+ * Random runs of integer instructions, on registers and memory, give the same registers, memory and
+ * flags at full speed as when they are stepped through one by one with TF: a processor that
+ * compiles or fuses neighbouring instructions must not differ from one that takes each by itself.
+ * Undefined flags included, which one processor sets by one rule.
  *
  * @row: 8 held
  * @ends: debug-exit 0
@@ -13,6 +13,7 @@ enum { ROUNDS = 1500, LONGEST = 40, CODE_BYTES = 4096, STATUS_FLAGS = 0x8d5 };
 
 struct state {
     u64 gpr[16], flags;
+    u64 memory_hash;
 };
 struct state at; /* loaded and stored by run_code() */
 u64 own_stack;   /* run_code()'s RSP */
@@ -41,6 +42,11 @@ extern const u8 run_code_end[];
 /* --- random code -------------------------------------------------------------------------- */
 
 static u64 seed = 88172645463325252ull;
+enum { BASE = 15, INDEX = 14, MIDDLE = 4096 - 24, REACH = 64 };
+/* Registers BASE and INDEX are never written: the first points near the middle, where two pages
+ * meet.
+ */
+static u8 memory[8192] __attribute__((aligned(4096)));
 static u8 code[CODE_BYTES] __attribute__((aligned(4096)));
 static u32 start, length; /* of the code made last: from code + start to code + length */
 
@@ -66,8 +72,8 @@ static void immediate(u32 bytes)
 /* Few registers in most sequences, so that they depend on each other. */
 static u32 some_register(void)
 {
-    static const u8 all[15] = {0, 1, 3, 8, 2, 9, 10, 5, 6, 7, 11, 12, 13, 14, 15};
-    return all[pick(pick(4) ? 6 : 15)];
+    static const u8 all[13] = {0, 1, 3, 8, 2, 9, 10, 5, 6, 7, 11, 12, 13};
+    return all[pick(pick(4) ? 6 : 13)];
 }
 
 /* Prefixes, opcode and ModRM of two registers. Size 1, 2, 4 or 8; `map`: 0 or 0x0f. */
@@ -154,10 +160,65 @@ static void test(u32 size, u32 reg, u32 rm)
     immediate(size == 8 ? 4 : size);
 }
 
+/* A register or an extension, and memory at BASE, with the index or without. */
+static void at_memory(u32 size, u32 map, u32 opcode, u32 reg)
+{
+    u32 indexed = pick(2);
+    if (size == 2)
+        byte(0x66);
+    byte(0x40 | (size == 8) << 3 | (reg >> 3) << 2 | indexed << 1 | 1);
+    if (map)
+        byte(map);
+    byte(opcode);
+    byte(0x40 | (reg & 7) << 3 | (indexed ? 4 : BASE & 7));
+    if (indexed)
+        byte(pick(4) << 6 | (INDEX & 7) << 3 | (BASE & 7));
+    byte(pick(REACH) - REACH / 2);
+}
+
+/* The target is the address: mov BASE, reg; mov disp(reg), reg. */
+static void follow(u32 size, u32 reg)
+{
+    static const u8 able[] = {0, 1, 3, 8, 2, 9, 10, 11};
+    u32 target = able[reg & 7];
+    two(8, 0, 0x89, BASE, target);
+    byte(0x40 | (size == 8) << 3 | (target >> 3) << 2 | target >> 3);
+    byte(0x8b);
+    byte(0x40 | (target & 7) << 3 | (target & 7));
+    byte(pick(REACH) - REACH / 2);
+}
+
+static void load_or_store(u32 size, u32 reg)
+{
+    static const u8 extensions[] = {0xb6, 0xb7, 0xbe, 0xbf};
+    u32 wide = size > 1;
+    switch (pick(9)) {
+    case 0:
+    case 1:
+        return at_memory(size, 0, 0x8a | wide, reg);
+    case 2:
+        return at_memory(size, 0, 0x88 | wide, reg);
+    case 3:
+        return at_memory(size, 0, pick(8) << 3 | pick(2) << 1 | wide, reg);
+    case 4:
+        at_memory(size, 0, 0x80 | wide, pick(8));
+        return immediate(size == 8 ? 4 : size);
+    case 5:
+        return at_memory(size == 1 ? 4 : size, 0x0f, extensions[pick(4)], reg);
+    case 6:
+        at_memory(size, 0, 0xc6 | wide, 0);
+        return immediate(size == 8 ? 4 : size);
+    case 7:
+        return at_memory(size == 1 ? 4 : size, 0x0f, pick(2) ? 0xaf : 0x40 | pick(16), reg);
+    default:
+        return follow(size == 8 ? 8 : 4, reg);
+    }
+}
+
 static void instruction(void)
 {
     u32 size = pick(4) ? 4u << pick(2) : 1u << pick(2), reg = some_register(), rm = some_register();
-    switch (pick(14)) {
+    switch (pick(20)) {
     case 0 ... 3:
         return arithmetic(size, reg, rm);
     case 4:
@@ -178,6 +239,8 @@ static void instruction(void)
         return two(size == 1 ? 4 : size, 0x0f, 0x40 | pick(16), reg, rm); /* CMOV */
     case 12:
         return two(1, 0x0f, 0x90 | pick(16), 0, rm); /* SETcc */
+    case 13 ... 18:
+        return load_or_store(size, reg);
     default:
         two(size, 0, 0xc6 | (size > 1), 0, rm); /* MOV */
         immediate(size == 8 ? 4 : size);
@@ -209,14 +272,19 @@ static void run(const struct state *from, u64 trap_flag, struct state *to)
 {
     at = *from;
     at.flags |= trap_flag;
+    for (u32 i = 0; i < 4 * REACH; i++)
+        memory[MIDDLE - 2 * REACH + i] = (u8)(i * 37 + from->gpr[1]);
     run_code(code + start);
     *to = at;
     to->flags &= STATUS_FLAGS;
+    to->memory_hash = 0;
+    for (u32 i = 0; i < 4 * REACH; i++)
+        to->memory_hash = fold(to->memory_hash, memory[MIDDLE - 2 * REACH + i]);
 }
 
 static bool same(const struct state *a, const struct state *b)
 {
-    bool good = a->flags == b->flags;
+    bool good = a->flags == b->flags && a->memory_hash == b->memory_hash;
     for (u32 i = 0; i < 16; i++)
         good &= i == 4 || a->gpr[i] == b->gpr[i];
     return good;
@@ -227,7 +295,8 @@ static void show(const struct state *fast, const struct state *stepped)
     say("full speed and steps differ:");
     for (u32 i = start; i < length; i++)
         say(" %x", code[i]);
-    say("\nflags %lx %lx\n", fast->flags, stepped->flags);
+    say("\nflags %lx %lx, memory %lx %lx\n", fast->flags, stepped->flags, fast->memory_hash,
+        stepped->memory_hash);
     for (u32 i = 0; i < 16; i++)
         if (fast->gpr[i] != stepped->gpr[i])
             say("register %u: %lx %lx\n", i, fast->gpr[i], stepped->gpr[i]);
@@ -238,6 +307,8 @@ static bool try_one(void)
     struct state from = {.flags = 2 | ((u64)pick(4096) & STATUS_FLAGS)}, fast, again, stepped;
     for (u32 i = 0; i < 16; i++)
         from.gpr[i] = pick(4) ? (u64)pick(~0u) << 32 | pick(~0u) : pick(3) - 1ull;
+    from.gpr[BASE] = (u64)memory + MIDDLE;
+    from.gpr[INDEX] = pick(8);
     make_code();
     run(&from, 0, &fast);
     run(&from, FLAG_TF, &stepped);

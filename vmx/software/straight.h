@@ -1,7 +1,7 @@
 /*
- * Runs of register operations as host code: a block's neighbouring operations that touch neither
- * memory nor anything but general registers and status flags cannot fault, exit or be stopped
- * between, so they become one handler in which guest registers live in host registers.
+ * Runs of plain operations as host code: a block's neighbouring integer operations on registers and
+ * memory become one handler, in which guest registers and flags live in the host's. An access that
+ * misses the TLB leaves the run there, with everything written back, for the generic path.
  */
 #ifndef VMX_SOFTWARE_STRAIGHT_H
 #define VMX_SOFTWARE_STRAIGHT_H
