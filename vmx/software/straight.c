@@ -1,10 +1,11 @@
 /*
  * The compiler of runs; see straight.h. The guest's own instructions are emitted with their
  * registers renamed, so results and flags are the host's, and flags stay in the host's RFLAGS from
- * one to the next. Where the host's flags are undefined and differ from Bochs's rules (shifts,
- * multiplications, rotates) an instruction is only taken when a later one of the run overwrites all
- * flags before anybody reads them. At a run's end the flags are caught as in fast_alu.c, unless the
- * operation behind it overwrites them. Code is written through one mapping and run through another.
+ * one to the next. Before an access to memory and at a run's end they are caught as in fast_alu.c,
+ * unless the operation behind overwrites them. Where the host's flags are undefined and differ from
+ * Bochs's rules (shifts, multiplications, rotates) an instruction is only taken when a later one of
+ * the run overwrites all flags before anybody may see them. Code is written through one mapping and
+ * run through another. Instruction encodings: SDM vol. 2.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include "vmx/software/straight.h"
