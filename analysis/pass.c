@@ -1,6 +1,6 @@
 /* One pass over a trace; see pass.h. */
 #include "analysis/pass.h"
-#include "analysis/timeline.h"
+#include "analysis/exit_times.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ struct walk {
     struct trace_scan *scan;
     struct output *out;
     struct result *result;
-    struct timeline timeline;
+    struct exit_times clock;
     u64 *times; /* of the chunk's exits; NULL: the view wants none */
     struct before before;
     u64 next_exit; /* that a whole trace goes on with */
@@ -120,7 +120,7 @@ static void cut(const struct exit_range *range, const struct trace_batch *batch,
 static void pass_time(struct walk *w, const struct trace_batch *batch, size_t begin, size_t end)
 {
     if (w->times)
-        timeline_walk(&w->timeline, batch, begin, end, w->times);
+        exit_times_walk(&w->clock, batch, begin, end, w->times);
 }
 
 /* Looks at exits that the view does not get, so that what comes next knows what was before. */
@@ -134,14 +134,14 @@ static void pass_over(struct walk *w, const struct trace_batch *batch, size_t be
 static struct failure give(struct walk *w, const struct trace_batch *batch, size_t begin,
                            size_t end)
 {
-    u64 stolen = w->timeline.stolen;
+    u64 stolen = w->clock.stolen;
     pass_time(w, batch, begin, end);
     struct slice slice = {
         .batch = batch,
         .begin = begin,
         .end = end,
         .times = w->times,
-        .stolen = w->timeline.stolen - stolen,
+        .stolen = w->clock.stolen - stolen,
         .before = w->before,
     };
     return w->pass->view->take(w->result->state, &slice, w->out);
@@ -154,6 +154,7 @@ static struct failure take_batch(struct walk *w, const struct trace_batch *batch
     if (batch->first_exit != w->next_exit)
         w->before.kind = BEFORE_GAP;
     w->next_exit = batch->first_exit + batch->exits;
+    exit_times_chunk(&w->clock);
     pass_over(w, batch, 0, begin);
     ATTEMPT(give(w, batch, begin, end));
     if (end > begin && batch->exit.rows)
@@ -181,6 +182,7 @@ static bool look_over(struct walk *w, size_t chunk)
         w->before.kind = BEFORE_GAP;
         return false;
     }
+    exit_times_chunk(&w->clock);
     pass_over(w, &batch, 0, batch.exits);
     w->next_exit = batch.first_exit + batch.exits;
     return true;
@@ -189,13 +191,16 @@ static bool look_over(struct walk *w, size_t chunk)
 /* A shard cannot afford the whole way: it goes back to a chunk that shows the time. */
 static size_t nearest_reading(struct walk *w, size_t chunk)
 {
-    struct timeline fresh = w->timeline;
+    struct exit_times fresh = w->clock;
     while (chunk > 0) {
-        w->timeline = fresh;
-        if (look_over(w, --chunk) && w->timeline.shown)
+        w->clock = fresh;
+        guest_time_lose(&w->clock.time);
+        if (look_over(w, --chunk) && !w->clock.time.lost)
             break;
     }
-    w->timeline = fresh;
+    w->clock = fresh;
+    if (chunk > 0)
+        guest_time_lose(&w->clock.time);
     return chunk;
 }
 
@@ -224,26 +229,20 @@ static struct failure walk_chunks(struct walk *w)
         else
             ATTEMPT(take_batch(w, &batch));
     }
-    w->result->tsc_written = w->timeline.tsc_written;
+    w->result->tsc_written = w->clock.time.tsc_set;
     return NO_FAILURE;
 }
 
 /* --- the pass
  * ---------------------------------------------------------------------------------------- */
 
-static void wish(const struct pass *pass, u32 clock, struct column_wishes *wishes)
-{
-    memset(wishes, 0, sizeof(*wishes));
-    pass->view->wish(&pass->query, wishes);
-    if (pass->view->times)
-        timeline_wish(clock, wishes);
-}
-
 static struct failure prepare(struct walk *w)
 {
     const struct view *view = w->pass->view;
-    struct column_wishes wishes;
-    wish(w->pass, w->timeline.clock, &wishes);
+    struct column_wishes wishes = {{0}};
+    view->wish(&w->pass->query, &wishes);
+    if (view->times)
+        guest_time_wish(&w->clock.time, &wishes);
     w->scan = trace_scan_new(w->trace, &wishes);
     w->times = view->times ? malloc(BLOCK_RECORDS_MAX * sizeof(u64)) : NULL;
     w->result->state = view->begin(&w->pass->query);
@@ -264,7 +263,7 @@ static struct failure run(struct pass *pass, struct trace *trace, struct output 
     struct walk w = {.pass = pass, .trace = trace, .out = out, .result = result};
     describe(trace, &result->subject);
     pass->query.subject = &result->subject;
-    w.timeline.clock = result->subject.clock;
+    exit_times_begin(&w.clock, trace_manifest(trace));
     ATTEMPT(position_resolve(trace, pass->from, pass->to, &result->range));
     choose_chunks(&w);
     result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */

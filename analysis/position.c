@@ -1,6 +1,6 @@
 /* Positions to exits; see position.h. */
 #include "analysis/position.h"
-#include "analysis/timeline.h"
+#include "analysis/exit_times.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ bool position_parse(const char *text, struct bound *bound)
 struct finder {
     struct trace *trace;
     struct trace_scan *scan;
-    struct timeline timeline;
+    struct exit_times clock;
     u64 *times;
 };
 
@@ -111,7 +111,8 @@ static size_t find_row(struct finder *f, const struct trace_batch *batch, struct
 {
     if (bound.kind == POSITION_COUNT)
         return lower_bound(batch->exit.count, batch->exit.rows, bound.value);
-    timeline_walk(&f->timeline, batch, 0, batch->exits, f->times);
+    exit_times_chunk(&f->clock);
+    exit_times_walk(&f->clock, batch, 0, batch->exits, f->times);
     return lower_bound(f->times, batch->exits, bound.value);
 }
 
@@ -147,10 +148,11 @@ static struct failure find(struct finder *f, struct bound bound, u64 *exit)
 
 static struct failure find_bound(struct trace *trace, struct bound bound, u64 *exit)
 {
-    struct finder f = {.trace = trace, .timeline.clock = trace_manifest(trace)->clock};
+    struct finder f = {.trace = trace};
     struct column_wishes wishes = {.fields[REC_EXIT] = COLUMN(exit, count)};
+    exit_times_begin(&f.clock, trace_manifest(trace));
     if (bound.kind == POSITION_TIME)
-        timeline_wish(f.timeline.clock, &wishes);
+        guest_time_wish(&f.clock.time, &wishes);
     f.scan = trace_scan_new(trace, &wishes);
     f.times = malloc(BLOCK_RECORDS_MAX * sizeof(*f.times));
     struct failure failure = f.scan && f.times ? find(&f, bound, exit)

@@ -34,26 +34,42 @@ static bool gives_tsc(const struct exit_record *exit)
            (exit->reason == EXIT_MSR_READ && exit->address == MSR_TSC);
 }
 
-/* A HLT of a trace that does not tell how it ended; and the first sight of the time since. */
-static void see_idle(struct guest_time *t, const struct exit_record *exit)
+/* The first sight of the time since it was lost, or since the HLT of a trace that does not tell how
+ * that ended. */
+static void see_tsc(struct guest_time *t, const struct exit_record *exit)
 {
-    if (exit->reason == EXIT_HLT)
+    if (!t->tells_idle && exit->reason == EXIT_HLT)
         t->exact = false;
     if (t->exact || !gives_tsc(exit))
         return;
     t->skipped = exit->value - t->tsc_offset - exit->count;
     t->exact = true;
+    t->lost = false;
+}
+
+static inline u64 at_usual_exit(struct guest_time *t, u64 count)
+{
+    t->count = count;
+    return come_to(t, count + t->skipped);
 }
 
 static u64 at_count(struct guest_time *t, const struct exit_record *exit)
 {
-    if (!t->tells_idle)
-        see_idle(t, exit);
-    t->count = exit->count;
-    come_to(t, exit->count + t->skipped);
-    if (exit->reason == EXIT_MSR_WRITE && exit->address == MSR_TSC)
+    see_tsc(t, exit);
+    at_usual_exit(t, exit->count);
+    if (exit->reason == EXIT_MSR_WRITE && exit->address == MSR_TSC) {
         t->tsc_offset = exit->value - t->now;
+        t->tsc_set = true;
+    }
     return t->now;
+}
+
+/* Is all that at_count() does for this exit at_usual_exit()? */
+static inline bool is_usual(const struct guest_time *t, u64 reason)
+{
+    if (reason == EXIT_MSR_WRITE)
+        return false;
+    return t->exact && (t->tells_idle || reason != EXIT_HLT);
 }
 
 /* --- policy `host` ----------------------------------------------------------------------- */
@@ -73,6 +89,7 @@ static u64 at_host(struct guest_time *t, const struct exit_record *exit)
         reckoned = t->read_ns; /* read while it was handled: the truth to within its latency */
         t->read_tsc = exit->tsc_exit;
         t->was_read = false;
+        t->lost = false;
     }
     return come_to(t, reckoned);
 }
@@ -84,6 +101,49 @@ u64 guest_time_at_exit(struct guest_time *t, const struct exit_record *exit)
     return t->host ? at_host(t, exit) : at_count(t, exit);
 }
 
+/* What the rules above look at, of one row. */
+static struct exit_record exit_of(const struct guest_time *t, const struct exit_columns *exits,
+                                  size_t i)
+{
+    if (t->host)
+        return (struct exit_record){.tsc_exit = exits->tsc_exit[i],
+                                    .tsc_entry = exits->tsc_entry[i]};
+    return (struct exit_record){.reason = (u16)exits->reason[i],
+                                .count = exits->count[i],
+                                .address = exits->address[i],
+                                .value = exits->value[i]};
+}
+
+void guest_time_at_exits(struct guest_time *t, const struct exit_columns *exits, size_t begin,
+                         size_t end, u64 *times)
+{
+    for (size_t i = begin; i < end; i++) {
+        if (!t->host && is_usual(t, exits->reason[i])) {
+            times[i] = at_usual_exit(t, exits->count[i]);
+            continue;
+        }
+        struct exit_record exit = exit_of(t, exits, i);
+        times[i] = guest_time_at_exit(t, &exit);
+    }
+}
+
+void guest_time_wish(const struct guest_time *t, struct column_wishes *wishes)
+{
+    wishes->fields[REC_ARRIVAL] |=
+        COLUMN(arrival, what) | COLUMN(arrival, value) | COLUMN(arrival, exit);
+    wishes->fields[REC_CLOCK] |= COLUMN(clock, exit) | COLUMN(clock, value);
+    wishes->fields[REC_IDLE] |= COLUMN(idle, exit) | COLUMN(idle, until);
+    wishes->fields[REC_EXIT] |= t->host ? COLUMN(exit, tsc_exit) | COLUMN(exit, tsc_entry)
+                                        : COLUMN(exit, reason) | COLUMN(exit, count) |
+                                              COLUMN(exit, address) | COLUMN(exit, value);
+}
+
+void guest_time_lose(struct guest_time *t)
+{
+    t->lost = true;
+    t->exact = false;
+}
+
 static u64 at_arrival(struct guest_time *t, const struct arrival_record *arrival)
 {
     if (arrival->what != ARRIVAL_TIME)
@@ -92,6 +152,7 @@ static u64 at_arrival(struct guest_time *t, const struct arrival_record *arrival
         t->read_ns = arrival->value;
         t->read_tsc = t->entered;
         t->exact = true;
+        t->lost = false;
         return come_to(t, arrival->value);
     }
     t->skipped += arrival->value;
@@ -107,8 +168,11 @@ static u64 at_clock(struct guest_time *t, const struct clock_record *clock)
 
 static u64 at_idle(struct guest_time *t, const struct idle_record *idle)
 {
-    if (idle->until > t->now) /* else the trace is damaged */
+    if (idle->until > t->now) { /* else the trace is damaged */
         t->skipped = idle->until - t->count;
+        t->exact = true;
+        t->lost = false;
+    }
     return come_to(t, idle->until);
 }
 

@@ -10,11 +10,14 @@
 #ifndef TRACE_GUEST_TIME_H
 #define TRACE_GUEST_TIME_H
 
+#include "trace/batch.h"
 #include "trace/manifest.h"
 
 struct guest_time {
-    u64 now;    /* guest ns of the record fed last */
-    bool exact; /* false: `now` is reckoned, or not later than the truth */
+    u64 now;      /* guest ns of the record fed last */
+    bool exact;   /* false: `now` is reckoned, or not later than the truth */
+    bool lost;    /* records are missing, and nothing since has shown the time */
+    bool tsc_set; /* the guest has written its TSC: a sight of it from then on needs that write */
     /* Private. */
     bool host;       /* clock policy */
     bool tells_idle; /* the recorder wrote idle records */
@@ -35,6 +38,15 @@ void guest_time_init(struct guest_time *, const struct manifest *);
 u64 guest_time_at(struct guest_time *, const union record *);
 /* The same for an exit record: the time when it happened. */
 u64 guest_time_at_exit(struct guest_time *, const struct exit_record *);
+/* The same for rows [begin, end) of exits that no other record comes between; the columns of
+ * guest_time_wish(). Guest ns go into times[begin] and on. */
+void guest_time_at_exits(struct guest_time *, const struct exit_columns *, size_t begin, size_t end,
+                         u64 *times);
+/* The columns that tell the time, of all kinds of records. */
+void guest_time_wish(const struct guest_time *, struct column_wishes *);
+/* The records to come do not follow those that were fed. Time is as good as before once a record
+ * shows it: an idle record, a reading, or the guest's TSC while the guest has not set that. */
+void guest_time_lose(struct guest_time *);
 
 /* `tsc` ticks in ns, rounded down; 0 if the frequency is not known. */
 u64 tsc_to_ns(u64 tsc, u64 tsc_hz);

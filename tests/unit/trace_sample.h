@@ -67,6 +67,16 @@ static inline void sample_timer(struct sample *s, u64 deadline)
     sample_put(s, &timer, sizeof(timer));
 }
 
+/* Halted, until a timer goes off. */
+static inline void sample_idle(struct sample *s, u64 ns)
+{
+    SAMPLE_RECORD(idle, REC_IDLE);
+    s->idle += ns;
+    idle.exit = s->exit;
+    idle.until = s->count + s->idle;
+    sample_put(s, &idle, sizeof(idle));
+}
+
 /* The next exit of the guest, and what comes with it. */
 static inline void sample_exit(struct sample *s)
 {
@@ -101,7 +111,7 @@ static inline void sample_exit(struct sample *s)
         sample_timer(s, exit.value + 4000000);
     sample_put(s, &exit, sizeof(exit));
     if (place == 5) {
-        s->idle += random >> 40;
+        sample_idle(s, random >> 40);
         sample_injection(s, exit.rip + 1);
     }
     s->exit++;
