@@ -1,6 +1,6 @@
 /* One pass over a trace; see pass.h. */
 #include "analysis/pass.h"
-#include "analysis/exit_times.h"
+#include "analysis/timeline.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ struct walk {
     struct trace_scan *scan;
     struct output *out;
     struct result *result;
-    struct exit_times clock;
+    struct timeline clock;
     u64 *times; /* of the chunk's exits; NULL: the view wants none */
     struct before before;
     u64 next_exit; /* that a whole trace goes on with */
@@ -120,7 +120,7 @@ static void cut(const struct exit_range *range, const struct trace_batch *batch,
 static void pass_time(struct walk *w, const struct trace_batch *batch, size_t begin, size_t end)
 {
     if (w->times)
-        exit_times_walk(&w->clock, batch, begin, end, w->times);
+        timeline_walk(&w->clock, batch, begin, end, w->times);
 }
 
 /* Looks at exits that the view does not get, so that what comes next knows what was before. */
@@ -154,7 +154,7 @@ static struct failure take_batch(struct walk *w, const struct trace_batch *batch
     if (batch->first_exit != w->next_exit)
         w->before.kind = BEFORE_GAP;
     w->next_exit = batch->first_exit + batch->exits;
-    exit_times_chunk(&w->clock);
+    timeline_chunk(&w->clock);
     pass_over(w, batch, 0, begin);
     ATTEMPT(give(w, batch, begin, end));
     if (end > begin && batch->exit.rows)
@@ -182,7 +182,7 @@ static bool look_over(struct walk *w, size_t chunk)
         w->before.kind = BEFORE_GAP;
         return false;
     }
-    exit_times_chunk(&w->clock);
+    timeline_chunk(&w->clock);
     pass_over(w, &batch, 0, batch.exits);
     w->next_exit = batch.first_exit + batch.exits;
     return true;
@@ -191,7 +191,7 @@ static bool look_over(struct walk *w, size_t chunk)
 /* A shard cannot afford the whole way: it goes back to a chunk that shows the time. */
 static size_t nearest_reading(struct walk *w, size_t chunk)
 {
-    struct exit_times fresh = w->clock;
+    struct timeline fresh = w->clock;
     while (chunk > 0) {
         w->clock = fresh;
         guest_time_lose(&w->clock.time);
@@ -263,7 +263,7 @@ static struct failure run(struct pass *pass, struct trace *trace, struct output 
     struct walk w = {.pass = pass, .trace = trace, .out = out, .result = result};
     describe(trace, &result->subject);
     pass->query.subject = &result->subject;
-    exit_times_begin(&w.clock, trace_manifest(trace));
+    timeline_begin(&w.clock, trace_manifest(trace));
     ATTEMPT(position_resolve(trace, pass->from, pass->to, &result->range));
     choose_chunks(&w);
     result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */

@@ -1,6 +1,6 @@
 /* Positions to exits; see position.h. */
 #include "analysis/position.h"
-#include "analysis/exit_times.h"
+#include "analysis/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ bool position_parse(const char *text, struct bound *bound)
 struct finder {
     struct trace *trace;
     struct trace_scan *scan;
-    struct exit_times clock;
+    struct timeline clock;
     u64 *times;
 };
 
@@ -111,8 +111,8 @@ static size_t find_row(struct finder *f, const struct trace_batch *batch, struct
 {
     if (bound.kind == POSITION_COUNT)
         return lower_bound(batch->exit.count, batch->exit.rows, bound.value);
-    exit_times_chunk(&f->clock);
-    exit_times_walk(&f->clock, batch, 0, batch->exits, f->times);
+    timeline_chunk(&f->clock);
+    timeline_walk(&f->clock, batch, 0, batch->exits, f->times);
     return lower_bound(f->times, batch->exits, bound.value);
 }
 
@@ -150,7 +150,7 @@ static struct failure find_bound(struct trace *trace, struct bound bound, u64 *e
 {
     struct finder f = {.trace = trace};
     struct column_wishes wishes = {.fields[REC_EXIT] = COLUMN(exit, count)};
-    exit_times_begin(&f.clock, trace_manifest(trace));
+    timeline_begin(&f.clock, trace_manifest(trace));
     if (bound.kind == POSITION_TIME)
         guest_time_wish(&f.clock.time, &wishes);
     f.scan = trace_scan_new(trace, &wishes);

@@ -34,6 +34,10 @@ static inline void *tally_at(const struct tally *t, u32 i)
 {
     return t->rows + (size_t)i * t->row_size;
 }
+static inline u32 tally_number(const struct tally *t, const void *row)
+{
+    return (u32)((size_t)((const u8 *)row - t->rows) / t->row_size);
+}
 void tally_free(struct tally *);
 /* Frees the rows, and takes no more: as if the limit had been passed. */
 void tally_forget(struct tally *);

@@ -63,7 +63,7 @@ struct slice {
     const struct trace_batch *batch;
     size_t begin, end;
     const u64 *times; /* guest ns of each exit row, if the view wants times, else NULL */
-    u64 stolen;       /* guest ns among these that the world took (exit_times.h) */
+    u64 stolen;       /* guest ns among these that the world took (timeline.h) */
     struct before before;
 };
 

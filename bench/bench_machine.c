@@ -22,7 +22,8 @@ static void no_timer(struct gate *gate, u64 exit, u64 deadline)
     (void)gate, (void)exit, (void)deadline;
 }
 
-static const struct gate_ops silent_ops = {.console_out = no_console, .timer_set = no_timer, .idled = no_timer};
+static const struct gate_ops silent_ops = {
+    .console_out = no_console, .timer_set = no_timer, .idled = no_timer};
 static struct gate silent = {.ops = &silent_ops};
 
 static struct machine *new_machine(void)

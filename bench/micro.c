@@ -10,5 +10,6 @@ int main(int argc, char **argv)
     register_memory_benchmarks();
     register_decode_benchmarks();
     register_processor_benchmarks();
+    register_analysis_benchmarks();
     return bench_main(argc, argv);
 }

@@ -21,10 +21,21 @@ struct guess {
     u64 key;
 };
 
+/* The part of mix() that its second argument decides alone. */
+static inline u64 spread(u64 b)
+{
+    return b * 0x9e3779b97f4a7c15ull;
+}
+
+static inline u64 mix_spread(u64 a, u64 spread_b)
+{
+    u64 x = (a ^ spread_b) * 0xbf58476d1ce4e5b9ull;
+    return x ^ x >> 32;
+}
+
 static inline u64 mix(u64 a, u64 b)
 {
-    u64 x = (a ^ b * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
-    return x ^ x >> 32;
+    return mix_spread(a, spread(b));
 }
 
 static inline u64 back(const u64 *column, size_t i, size_t n)
@@ -179,67 +190,88 @@ static inline u8 put_literal(struct piece *literals, u64 last, u64 other)
     return (u8)((use_other ? SYMBOL_OTHER : SYMBOL_LAST) + bytes_of(value));
 }
 
-/* --- columns ---------------------------------------------------------------- */
-
-#define CODER(name, guesses)                                                                       \
-    static void encode_##name(struct guess_tables *tables, const struct rows *rows, const u64 *v,  \
-                              struct piece *symbols, struct piece *literals)                       \
-    {                                                                                              \
-        u32 shift = tables_clear(tables, guesses, rows->count);                                    \
-        for (size_t i = 0; i < rows->count; i++) {                                                 \
-            struct guess g[GUESSES];                                                               \
-            u64 guessed[guesses];                                                                  \
-            u32 hit = guesses;                                                                     \
-            guess_##name(rows, v, i, g);                                                           \
-            for (u32 j = guesses; j-- > 0;) {                                                      \
-                u64 *slot = slot_of(tables, j, g[j].key, shift);                                   \
-                guessed[j] = g[j].base + *slot;                                                    \
-                hit = guessed[j] == v[i] ? j : hit;                                                \
-                *slot = v[i] - g[j].base;                                                          \
-            }                                                                                      \
-            symbols->data[i] = (u8)hit;                                                            \
-            if (hit == guesses)                                                                    \
-                symbols->data[i] = put_literal(literals, zigzag(v[i] - guessed[guesses - 1]),      \
-                                               zigzag(v[i] - guessed[guesses - 2]));               \
-        }                                                                                          \
-        symbols->length = rows->count;                                                             \
-    }                                                                                              \
-    static bool decode_##name(struct guess_tables *tables, const struct rows *rows, u64 *v,        \
-                              struct piece symbols, struct piece literals)                         \
-    {                                                                                              \
-        u32 shift = tables_clear(tables, guesses, rows->count);                                    \
-        size_t used = 0;                                                                           \
-        for (size_t i = 0; i < rows->count; i++) {                                                 \
-            struct guess g[GUESSES];                                                               \
-            u64 *slots[guesses];                                                                   \
-            u8 symbol = symbols.data[i];                                                           \
-            guess_##name(rows, v, i, g);                                                           \
-            for (u32 j = 0; j < guesses; j++)                                                      \
-                slots[j] = slot_of(tables, j, g[j].key, shift);                                    \
-            if (symbol < guesses) {                                                                \
-                v[i] = g[symbol].base + *slots[symbol];                                            \
-            } else {                                                                               \
-                bool other = symbol >= SYMBOL_OTHER;                                               \
-                u32 bytes = symbol - (other ? SYMBOL_OTHER : SYMBOL_LAST);                         \
-                u32 j = guesses - 1 - other;                                                       \
-                if (symbol < SYMBOL_LAST || symbol >= SYMBOL_LIMIT ||                              \
-                    literals.length - used < bytes)                                                \
-                    return false;                                                                  \
-                v[i] = g[j].base + *slots[j] + unzigzag(get_literal(literals.data + used, bytes)); \
-                used += bytes;                                                                     \
-            }                                                                                      \
-            for (u32 j = 0; j < guesses; j++)                                                      \
-                *slots[j] = v[i] - g[j].base;                                                      \
-        }                                                                                          \
-        return used == literals.length;                                                            \
-    }
-
 static inline u64 get_literal(const u8 *from, u32 bytes)
 {
     u64 value;
     memcpy(&value, from, 8);
     return bytes < 8 ? value & (BIT(8 * bytes) - 1) : value;
 }
+
+/* The value of a symbol that is no guess: literal bytes away from one of the last two guesses. */
+static bool take_literal(u8 symbol, struct piece literals, size_t *used, u64 last, u64 other,
+                         u64 *value)
+{
+    bool use_other = symbol >= SYMBOL_OTHER;
+    u32 bytes = symbol - (use_other ? SYMBOL_OTHER : SYMBOL_LAST);
+    if (symbol < SYMBOL_LAST || symbol >= SYMBOL_LIMIT || literals.length - *used < bytes)
+        return false;
+    *value = (use_other ? other : last) + unzigzag(get_literal(literals.data + *used, bytes));
+    *used += bytes;
+    return true;
+}
+
+/* --- columns ---------------------------------------------------------------- */
+
+#define CODER(name, guesses)                                                                      \
+    static void encode_##name(struct guess_tables *tables, const struct rows *rows, const u64 *v, \
+                              struct piece *symbols, struct piece *literals)                      \
+    {                                                                                             \
+        u32 shift = tables_clear(tables, guesses, rows->count);                                   \
+        for (size_t i = 0; i < rows->count; i++) {                                                \
+            struct guess g[GUESSES];                                                              \
+            u64 guessed[guesses];                                                                 \
+            u32 hit = guesses;                                                                    \
+            guess_##name(rows, v, i, g);                                                          \
+            for (u32 j = guesses; j-- > 0;) {                                                     \
+                u64 *slot = slot_of(tables, j, g[j].key, shift);                                  \
+                guessed[j] = g[j].base + *slot;                                                   \
+                hit = guessed[j] == v[i] ? j : hit;                                               \
+                *slot = v[i] - g[j].base;                                                         \
+            }                                                                                     \
+            symbols->data[i] = (u8)hit;                                                           \
+            if (hit == guesses)                                                                   \
+                symbols->data[i] = put_literal(literals, zigzag(v[i] - guessed[guesses - 1]),     \
+                                               zigzag(v[i] - guessed[guesses - 2]));              \
+        }                                                                                         \
+        symbols->length = rows->count;                                                            \
+    }                                                                                             \
+    static bool decode_##name(struct guess_tables *tables, const struct rows *rows, u64 *v,       \
+                              struct piece symbols, struct piece literals)                        \
+    {                                                                                             \
+        u32 shift = tables_clear(tables, guesses, rows->count);                                   \
+        size_t used = 0;                                                                          \
+        for (size_t i = 0; i < rows->count; i++) {                                                \
+            struct guess g[GUESSES];                                                              \
+            u8 symbol = symbols.data[i];                                                          \
+            guess_##name(rows, v, i, g);                                                          \
+            u64 *slot[GUESSES] = {SLOT(0, guesses), SLOT(1, guesses), SLOT(2, guesses),           \
+                                  SLOT(3, guesses)};                                              \
+            if (symbol == 0)                                                                      \
+                v[i] = g[0].base + *slot[0];                                                      \
+            else if (symbol == 1)                                                                 \
+                v[i] = g[1].base + *slot[1];                                                      \
+            else if (symbol == 2 && guesses > 2)                                                  \
+                v[i] = g[2].base + *slot[2];                                                      \
+            else if (symbol == 3 && guesses > 3)                                                  \
+                v[i] = g[3].base + *slot[3];                                                      \
+            else if (!take_literal(symbol, literals, &used,                                       \
+                                   g[guesses - 1].base + *slot[guesses - 1],                      \
+                                   g[guesses - 2].base + *slot[guesses - 2], &v[i]))              \
+                return false;                                                                     \
+            LEARN(0, guesses);                                                                    \
+            LEARN(1, guesses);                                                                    \
+            LEARN(2, guesses);                                                                    \
+            LEARN(3, guesses);                                                                    \
+        }                                                                                         \
+        return used == literals.length;                                                           \
+    }
+
+/* Guesses are spelled out one by one, so that the compiler keeps them in registers: two thirds more
+ * records a second than with loops over them. */
+#define SLOT(j, guesses) ((j) < (guesses) ? slot_of(tables, j, g[j].key, shift) : NULL)
+#define LEARN(j, guesses) \
+    if ((j) < (guesses))  \
+    *slot[j] = v[i] - g[j].base
 
 CODER(delta, 2)
 CODER(path, 4)
@@ -282,17 +314,15 @@ bool column_decode(enum coding coding, struct guess_tables *tables, const struct
     return coders[coding].decode(tables, rows, column, symbols, literals);
 }
 
-static void fold(u64 *hashes, const u64 *column, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        hashes[i] = mix(hashes[i], column[i]);
-}
-
 void column_known(enum coding coding, struct rows *rows, u64 *column)
 {
+    u64 *restrict place = rows->place, *restrict what = rows->what;
     rows->by_coding[coding] = column;
-    if (coding == CODING_PATH || coding == CODING_PLACE)
-        fold(rows->place, column, rows->count);
-    if (coding == CODING_PLACE)
-        fold(rows->what, column, rows->count);
+    for (size_t i = 0; coding == CODING_PATH && i < rows->count; i++)
+        place[i] = mix(place[i], column[i]);
+    for (size_t i = 0; coding == CODING_PLACE && i < rows->count; i++) {
+        u64 value = spread(column[i]);
+        place[i] = mix_spread(place[i], value);
+        what[i] = mix_spread(what[i], value);
+    }
 }

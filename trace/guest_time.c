@@ -18,7 +18,12 @@ void guest_time_init(struct guest_time *t, const struct manifest *manifest)
 
 u64 tsc_to_ns(u64 tsc, u64 tsc_hz)
 {
-    return tsc_hz ? (u64)((unsigned __int128)tsc * NANOSECONDS / tsc_hz) : 0;
+    u64 product;
+    if (!tsc_hz)
+        return 0;
+    if (!__builtin_mul_overflow(tsc, NANOSECONDS, &product)) /* far faster, and as a rule */
+        return product / tsc_hz;
+    return (u64)((unsigned __int128)tsc * NANOSECONDS / tsc_hz);
 }
 
 static u64 come_to(struct guest_time *t, u64 ns)

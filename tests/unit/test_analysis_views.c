@@ -3,7 +3,7 @@
 
 #include "analysis/partial.h"
 #include "analysis/pass.h"
-#include "analysis/exit_times.h"
+#include "analysis/timeline.h"
 #include "core/machine.h"
 #include "trace/batch.h"
 

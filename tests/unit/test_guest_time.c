@@ -2,7 +2,6 @@
  * records. */
 #include <criterion/criterion.h>
 
-#include "analysis/timeline.h"
 #include "tests/unit/recorded_run.h"
 #include "trace/guest_time.h"
 #include "vmx/exits.h"
@@ -74,66 +73,6 @@ Test(guest_time, is_what_the_machine_had)
                      run.rig.h.machine.now);
         cr_expect(t.exact);
         cr_expect_gt(compared, 0);
-    }
-}
-
-/* --- the same in columns, for the analysis ------------------------------------------------ */
-
-enum { ROWS = 4096 };
-
-static struct {
-    u64 reason[ROWS], count[ROWS], address[ROWS], value[ROWS];
-    u64 what[ROWS], stolen[ROWS], stolen_exit[ROWS], until[ROWS], idle_exit[ROWS];
-    u64 expected[ROWS], times[ROWS];
-} column;
-
-/* Adds the record to the columns. */
-static void add_row(struct trace_batch *batch, const union record *from, u64 ns)
-{
-    size_t row = batch->exits, arrival = batch->arrival.rows, idle = batch->idle.rows;
-    cr_assert(row < ROWS && arrival < ROWS && idle < ROWS);
-    if (from->kind == REC_EXIT) {
-        column.reason[row] = from->exit.reason;
-        column.count[row] = from->exit.count;
-        column.address[row] = from->exit.address;
-        column.value[row] = from->exit.value;
-        column.expected[row] = ns;
-        batch->exits++;
-    } else if (from->kind == REC_ARRIVAL) {
-        column.what[arrival] = from->arrival.what;
-        column.stolen[arrival] = from->arrival.value;
-        column.stolen_exit[arrival] = from->arrival.exit;
-        batch->arrival.rows++;
-    } else if (from->kind == REC_IDLE) {
-        column.until[idle] = from->idle.until;
-        column.idle_exit[idle] = from->idle.exit;
-        batch->idle.rows++;
-    }
-}
-
-Test(guest_time, is_the_same_in_columns)
-{
-    for (u64 seed = 0; seed < 4; seed++) {
-        struct manifest manifest = {.version = 2, .clock = CLOCK_COUNT};
-        struct trace_batch batch = {
-            .exit = {.reason = column.reason,
-                     .count = column.count,
-                     .address = column.address,
-                     .value = column.value},
-            .arrival = {.what = column.what, .value = column.stolen, .exit = column.stolen_exit},
-            .idle = {.until = column.until, .exit = column.idle_exit}};
-        struct timeline timeline = {.clock = CLOCK_COUNT};
-        struct guest_time t;
-        record(seed);
-        guest_time_init(&t, &manifest);
-        for (u32 i = 0; i < list.count; i++) {
-            const union record *r = record_at(&recorded, &list, order[i]);
-            add_row(&batch, r, guest_time_at(&t, r));
-        }
-        cr_assert_gt(batch.idle.rows, 0);
-        timeline_walk(&timeline, &batch, 0, batch.exits / 2, column.times);
-        timeline_walk(&timeline, &batch, batch.exits / 2, batch.exits, column.times);
-        cr_expect_arr_eq(column.times, column.expected, batch.exits * sizeof(u64));
     }
 }
 

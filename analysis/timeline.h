@@ -3,13 +3,13 @@
  * follows from with the exits, and feeds them to trace/guest_time.h, which has the
  * rules.
  */
-#ifndef ANALYSIS_EXIT_TIMES_H
-#define ANALYSIS_EXIT_TIMES_H
+#ifndef ANALYSIS_TIMELINE_H
+#define ANALYSIS_TIMELINE_H
 
 #include "trace/guest_time.h"
 
 /* What is carried from exit to exit. */
-struct exit_times {
+struct timeline {
     struct guest_time time;
     u64 stolen;  /* ns in all that the world took, up to the last exit (clock policy `count`) */
     u64 pending; /* the same after it: the next exit is the first to show it */
@@ -17,12 +17,12 @@ struct exit_times {
 };
 
 /* At the trace's start. */
-void exit_times_begin(struct exit_times *, const struct manifest *);
-/* For each chunk in order: once exit_times_chunk(), then all its rows in order, in one piece or
+void timeline_begin(struct timeline *, const struct manifest *);
+/* For each chunk in order: once timeline_chunk(), then all its rows in order, in one piece or
  * more: guest ns at the exits in rows [begin, end) go into times[begin] and on. The batch has the
  * columns of guest_time_wish(). */
-void exit_times_chunk(struct exit_times *);
-void exit_times_walk(struct exit_times *, const struct trace_batch *, size_t begin, size_t end,
+void timeline_chunk(struct timeline *);
+void timeline_walk(struct timeline *, const struct trace_batch *, size_t begin, size_t end,
                      u64 *times);
 
 #endif

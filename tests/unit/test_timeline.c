@@ -3,7 +3,7 @@
  * them. */
 #include "trace_sample.h"
 
-#include "analysis/exit_times.h"
+#include "analysis/timeline.h"
 #include "tests/unit/recorded_run.h"
 #include "trace/timeline.h"
 
@@ -26,7 +26,7 @@ static void teardown(void)
     scratch_remove();
 }
 
-TestSuite(exit_times, .init = setup, .fini = teardown);
+TestSuite(timeline, .init = setup, .fini = teardown);
 
 /* The records of a block, without those that version 1 does not have. */
 static size_t copy_block(u32 block, u32 version, u8 *to)
@@ -94,20 +94,20 @@ static struct trace *make_trace(enum clock_policy clock, u64 noise, u32 version)
     return trace;
 }
 
-/* By the timeline of merged records, into expected[]. */
+/* Record by record in merged order, into expected[]. */
 static u64 read_records(struct trace *trace)
 {
-    struct timeline t;
+    struct moments m;
     const struct moment *moment;
     u64 exits = 0;
-    cr_assert_eq(timeline_begin(&t, trace, 0, NEVER).code, OK);
-    while (timeline_next(&t, &moment) == TRACE_RECORD) {
+    cr_assert_eq(moments_begin(&m, trace, 0, NEVER).code, OK);
+    while (moments_next(&m, &moment) == TRACE_RECORD) {
         if (moment->record.kind != REC_EXIT)
             continue;
         cr_assert(exits < LIMIT && moment->exit == exits);
         expected[exits++] = moment->ns;
     }
-    timeline_end(&t);
+    moments_end(&m);
     return exits;
 }
 
@@ -116,21 +116,21 @@ static u64 read_records(struct trace *trace)
 static u64 compare(struct trace *trace, size_t first, size_t piece)
 {
     struct column_wishes wishes = {{0}};
-    struct exit_times t;
+    struct timeline t;
     struct trace_batch batch;
     u64 compared = 0;
-    exit_times_begin(&t, trace_manifest(trace));
+    timeline_begin(&t, trace_manifest(trace));
     if (first)
         guest_time_lose(&t.time);
     guest_time_wish(&t.time, &wishes);
     struct trace_scan *scan = trace_scan_new(trace, &wishes);
     for (size_t chunk = first; chunk < trace_chunk_count(trace); chunk++) {
         cr_assert_eq(trace_scan_read(scan, chunk, &batch).code, OK);
-        exit_times_chunk(&t);
+        timeline_chunk(&t);
         for (size_t at = 0, end; at < batch.exits; at = end) {
             bool known = !t.time.lost;
             end = min_u64(at + piece, batch.exits);
-            exit_times_walk(&t, &batch, at, end, times);
+            timeline_walk(&t, &batch, at, end, times);
             for (size_t i = at; known && i < end; i++, compared++)
                 cr_expect_eq(times[i], expected[batch.first_exit + i]);
         }
@@ -151,7 +151,7 @@ static void check(enum clock_policy clock, u64 noise, u32 version)
     trace_close(trace);
 }
 
-Test(exit_times, of_columns_are_those_of_records)
+Test(timeline, of_columns_are_those_of_records)
 {
     for (u64 noise = 0; noise < NOISES; noise++) {
         check(CLOCK_COUNT, noise, 2);
@@ -160,11 +160,11 @@ Test(exit_times, of_columns_are_those_of_records)
     }
 }
 
-Test(exit_times, tell_what_the_world_took)
+Test(timeline, tell_what_the_world_took)
 {
     struct trace *trace = make_trace(CLOCK_COUNT, 0, 2);
     struct column_wishes wishes = {{0}};
-    struct exit_times t;
+    struct timeline t;
     struct trace_batch batch;
     union record record;
     u64 stolen = 0;
@@ -174,13 +174,13 @@ Test(exit_times, tell_what_the_world_took)
                       ? record.arrival.value
                       : 0;
     trace_cursor_free(cursor);
-    exit_times_begin(&t, trace_manifest(trace));
+    timeline_begin(&t, trace_manifest(trace));
     guest_time_wish(&t.time, &wishes);
     struct trace_scan *scan = trace_scan_new(trace, &wishes);
     for (size_t chunk = 0; chunk < trace_chunk_count(trace); chunk++) {
         cr_assert_eq(trace_scan_read(scan, chunk, &batch).code, OK);
-        exit_times_chunk(&t);
-        exit_times_walk(&t, &batch, 0, batch.exits, times);
+        timeline_chunk(&t);
+        timeline_walk(&t, &batch, 0, batch.exits, times);
     }
     cr_expect(stolen > 0);
     cr_expect_eq(t.stolen + t.pending, stolen);

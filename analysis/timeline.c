@@ -1,11 +1,11 @@
-/* Guest time at each exit; see exit_times.h. Records are fed in the order of a merged cursor
+/* Guest time at each exit; see timeline.h. Records are fed in the order of a merged cursor
  * (docs/TRACE_FORMAT.md, "Order"). */
-#include "analysis/exit_times.h"
+#include "analysis/timeline.h"
 #include "core/machine.h"
 
-void exit_times_begin(struct exit_times *t, const struct manifest *manifest)
+void timeline_begin(struct timeline *t, const struct manifest *manifest)
 {
-    *t = (struct exit_times){0};
+    *t = (struct timeline){0};
     guest_time_init(&t->time, manifest);
 }
 
@@ -21,7 +21,7 @@ struct heads {
     u64 clock, arrival, idle;
 };
 
-static struct heads heads_of(const struct exit_times *t, const struct trace_batch *batch)
+static struct heads heads_of(const struct timeline *t, const struct trace_batch *batch)
 {
     return (struct heads){
         .clock = exit_of(batch->clock.exit, batch->clock.rows, t->clock),
@@ -38,7 +38,7 @@ static u64 due(const struct heads *heads)
     return min_u64(heads->clock, behind == NEVER ? NEVER : behind + 1);
 }
 
-static void take_arrival(struct exit_times *t, const struct arrival_columns *arrivals)
+static void take_arrival(struct timeline *t, const struct arrival_columns *arrivals)
 {
     size_t row = t->arrival++;
     union record record = {.arrival = {.kind = REC_ARRIVAL,
@@ -49,20 +49,20 @@ static void take_arrival(struct exit_times *t, const struct arrival_columns *arr
         t->pending += record.arrival.value;
 }
 
-static void take_clock(struct exit_times *t, const struct clock_columns *clocks)
+static void take_clock(struct timeline *t, const struct clock_columns *clocks)
 {
     union record record = {.clock = {.kind = REC_CLOCK, .value = clocks->value[t->clock++]}};
     guest_time_at(&t->time, &record);
 }
 
-static void take_idle(struct exit_times *t, const struct idle_columns *idles)
+static void take_idle(struct timeline *t, const struct idle_columns *idles)
 {
     union record record = {.idle = {.kind = REC_IDLE, .until = idles->until[t->idle++]}};
     guest_time_at(&t->time, &record);
 }
 
 /* Takes records up to those that are due at this exit. Returns the exit at which the next is. */
-static u64 take_due(struct exit_times *t, const struct trace_batch *batch, u64 exit)
+static u64 take_due(struct timeline *t, const struct trace_batch *batch, u64 exit)
 {
     for (;;) {
         struct heads heads = heads_of(t, batch);
@@ -81,12 +81,12 @@ static u64 take_due(struct exit_times *t, const struct trace_batch *batch, u64 e
 /* --- the exits ---------------------------------------------------------------------------------
  */
 
-void exit_times_chunk(struct exit_times *t)
+void timeline_chunk(struct timeline *t)
 {
     t->arrival = t->clock = t->idle = 0;
 }
 
-void exit_times_walk(struct exit_times *t, const struct trace_batch *batch, size_t begin,
+void timeline_walk(struct timeline *t, const struct trace_batch *batch, size_t begin,
                      size_t end, u64 *times)
 {
     while (begin < end) {
