@@ -3,7 +3,7 @@
  * end, because widths and shares depend on all of them; a streamed table is flushed
  * every STREAM_ROWS rows and keeps the widths that it has.
  */
-#include "analysis/output.h"
+#include "analysis/kept.h"
 #include "analysis/shares.h"
 #include "trace/render.h"
 
@@ -13,14 +13,9 @@
 
 enum { STREAM_ROWS = 512, COLUMNS_MAX = 24, CELL_LENGTH = 48, WIDE_DIGITS = 40 };
 
-struct cell {
-    enum { EMPTY, TEXT, NUMBER } kind;
-    u128 number;
-    char *text;
-};
-
 struct output {
     FILE *file;
+    struct kept *kept; /* OUTPUT_KEPT */
     enum output_format format;
     bool failed;      /* no memory */
     bool has_members; /* of the JSON object being written */
@@ -44,6 +39,14 @@ struct output *output_new(FILE *file, enum output_format format)
     out->format = format;
     if (format == OUTPUT_JSON)
         fputc('{', file);
+    return out;
+}
+
+struct output *output_new_kept(struct kept *kept)
+{
+    struct output *out = output_new(NULL, OUTPUT_KEPT);
+    if (out)
+        out->kept = kept;
     return out;
 }
 
@@ -132,9 +135,9 @@ static void render_share(const struct output *out, u128 units, char *to)
 static const char *render(const struct output *out, size_t column, const struct cell *cell,
                           char buffer[CELL_LENGTH])
 {
-    if (cell->kind == TEXT)
+    if (cell->kind == CELL_WORDS)
         return cell->text;
-    if (cell->kind == EMPTY)
+    if (cell->kind == CELL_EMPTY)
         return out->format == OUTPUT_TABLE ? "-" : out->format == OUTPUT_JSON ? "null" : "";
     if (out->columns[column].type == CELL_SHARE)
         render_share(out, cell->number, buffer);
@@ -147,7 +150,7 @@ static const char *render(const struct output *out, size_t column, const struct 
 
 static bool is_quoted(const struct output *out, size_t column, const struct cell *cell)
 {
-    return cell->kind == TEXT || (cell->kind == NUMBER && out->columns[column].type == CELL_HEX);
+    return cell->kind == CELL_WORDS || (cell->kind == CELL_NUMBER && out->columns[column].type == CELL_HEX);
 }
 
 /* --- rows
@@ -318,18 +321,32 @@ static bool is_silent(const struct output *out)
     return out->format == OUTPUT_CSV && (out->csv_done || out->flags & OUTPUT_SINGLE);
 }
 
+static void keep_rows(struct output *out, size_t rows)
+{
+    out->failed = out->failed || !kept_rows(out->kept, out->cells, rows);
+    out->rows_out += rows;
+}
+
+static void print_rows(struct output *out, size_t rows, bool first)
+{
+    if (out->format == OUTPUT_TABLE)
+        measure(out, rows);
+    if (first)
+        head(out);
+    for (size_t i = 0; i < rows; i++)
+        print_row(out, out->cells + i * out->column_count);
+}
+
 static void flush_rows(struct output *out, bool first)
 {
     size_t rows = out->used / out->column_count;
     if (!is_silent(out)) {
         if (!(out->flags & OUTPUT_STREAM))
             apportion(out, rows);
-        if (out->format == OUTPUT_TABLE)
-            measure(out, rows);
-        if (first)
-            head(out);
-        for (size_t i = 0; i < rows; i++)
-            print_row(out, out->cells + i * out->column_count);
+        if (out->format == OUTPUT_KEPT)
+            keep_rows(out, rows);
+        else
+            print_rows(out, rows, first);
     }
     forget_cells(out);
 }
@@ -355,6 +372,8 @@ void output_table(struct output *out, const char *name, const struct column *col
     out->flags = flags;
     out->rows_out = 0;
     memset(out->widths, 0, sizeof(out->widths));
+    if (out->format == OUTPUT_KEPT)
+        out->failed |= !kept_begin(out->kept, name, columns, count);
 }
 
 static void put(struct output *out, struct cell cell)
@@ -380,17 +399,17 @@ void output_text(struct output *out, const char *text)
 {
     char *copy = strdup(text);
     out->failed |= !copy;
-    put(out, copy ? (struct cell){.kind = TEXT, .text = copy} : (struct cell){.kind = EMPTY});
+    put(out, copy ? (struct cell){.kind = CELL_WORDS, .text = copy} : (struct cell){.kind = CELL_EMPTY});
 }
 
 void output_number(struct output *out, u128 number)
 {
-    put(out, (struct cell){.kind = NUMBER, .number = number});
+    put(out, (struct cell){.kind = CELL_NUMBER, .number = number});
 }
 
 void output_none(struct output *out)
 {
-    put(out, (struct cell){.kind = EMPTY});
+    put(out, (struct cell){.kind = CELL_EMPTY});
 }
 
 void output_name(struct output *out, const char *text)
@@ -417,7 +436,7 @@ struct failure output_end(struct output *out)
         fputs("}\n", out->file);
     if (out->failed)
         failure = fail(NO_SPACE, "no memory for the output's rows; ask for fewer");
-    if (fflush(out->file) != 0 && errno != EPIPE)
+    if (out->file && fflush(out->file) != 0 && errno != EPIPE)
         failure = fail_errno("cannot write the output");
     free(out->cells);
     free(out);

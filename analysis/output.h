@@ -8,6 +8,8 @@
  *          an array of objects, or an object for a table of one row (OUTPUT_SINGLE)
  *   csv    the main table only (the first that is not single), with a header line
  *
+ * Or nothing is written, and the tables are kept (kept.h).
+ *
  * Shares: a column of type SHARE holds parts of its column's sum. They are printed
  * as percent and add up to exactly 100 in print, by the method of largest
  * remainders: 2 decimals in tables, 6 in JSON and CSV.
@@ -20,7 +22,7 @@
 
 #include <stdio.h>
 
-enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
+enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_KEPT };
 
 enum cell_type {
     CELL_TEXT,
@@ -42,10 +44,20 @@ enum {
     OUTPUT_STREAM = 1 << 1, /* unbounded rows, printed as they come; no SHARE columns */
 };
 
+/* What a row has in a column. */
+struct cell {
+    enum { CELL_EMPTY, CELL_WORDS, CELL_NUMBER } kind;
+    u128 number;
+    char *text;
+};
+
 struct output;
+struct kept;
 
 /* Begins the output. NULL: no memory. Ended by output_end(), also after errors. */
 struct output *output_new(FILE *, enum output_format);
+/* The same for tables that are kept, which the caller owns. */
+struct output *output_new_kept(struct kept *);
 enum output_format output_format(const struct output *);
 /* Facts about the whole, before the first table: members in JSON, lines in the table format. */
 void output_fact(struct output *, const char *key, const char *text);

@@ -7,15 +7,18 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* The walk over the chunks. */
+/* The walk over the chunks, for `count` views. What it covers is noted in `result`, the first
+ * view's, and copied to the others at the end. */
 struct walk {
-    const struct pass *pass;
+    struct pass *pass; /* the first view's, which says the range and the shard */
+    size_t count, alive;
     struct trace *trace;
     struct trace_scan *scan;
     struct output *out;
     struct result *result;
+    struct failure *failures;
     struct timeline clock;
-    u64 *times; /* of the chunk's exits; NULL: the view wants none */
+    u64 *times; /* of the chunk's exits; NULL: no view wants any */
     struct before before;
     u64 next_exit; /* that a whole trace goes on with */
 };
@@ -131,8 +134,17 @@ static void pass_over(struct walk *w, const struct trace_batch *batch, size_t be
         remember(w, batch, end - 1);
 }
 
-static struct failure give(struct walk *w, const struct trace_batch *batch, size_t begin,
-                           size_t end)
+/* Ends one view and keeps its reason. */
+static void drop(struct walk *w, size_t i, struct failure failure)
+{
+    w->failures[i] = failure;
+    if (w->result[i].state)
+        w->pass[i].view->end(w->result[i].state);
+    w->result[i].state = NULL;
+    w->alive--;
+}
+
+static void give(struct walk *w, const struct trace_batch *batch, size_t begin, size_t end)
 {
     u64 stolen = w->clock.stolen;
     pass_time(w, batch, begin, end);
@@ -144,10 +156,16 @@ static struct failure give(struct walk *w, const struct trace_batch *batch, size
         .stolen = w->clock.stolen - stolen,
         .before = w->before,
     };
-    return w->pass->view->take(w->result->state, &slice, w->out);
+    for (size_t i = 0; i < w->count; i++) {
+        if (!w->result[i].state)
+            continue;
+        struct failure failure = w->pass[i].view->take(w->result[i].state, &slice, w->out);
+        if (failure.code)
+            drop(w, i, failure);
+    }
 }
 
-static struct failure take_batch(struct walk *w, const struct trace_batch *batch)
+static void take_batch(struct walk *w, const struct trace_batch *batch)
 {
     size_t begin, end;
     cut(&w->result->range, batch, &begin, &end);
@@ -156,11 +174,10 @@ static struct failure take_batch(struct walk *w, const struct trace_batch *batch
     w->next_exit = batch->first_exit + batch->exits;
     timeline_chunk(&w->clock);
     pass_over(w, batch, 0, begin);
-    ATTEMPT(give(w, batch, begin, end));
+    give(w, batch, begin, end);
     if (end > begin && batch->exit.rows)
         remember(w, batch, end - 1);
     pass_time(w, batch, end, batch->exits);
-    return NO_FAILURE;
 }
 
 /* --- chunks
@@ -220,14 +237,14 @@ static struct failure walk_chunks(struct walk *w)
     struct trace_batch batch;
     const struct result *r = w->result;
     catch_up(w);
-    for (u64 chunk = r->first_chunk; chunk < r->first_chunk + r->chunks; chunk++) {
+    for (u64 chunk = r->first_chunk; w->alive && chunk < r->first_chunk + r->chunks; chunk++) {
         struct failure failure = trace_scan_read(w->scan, chunk, &batch);
         if (failure.code == NO_SPACE)
             return failure;
         if (failure.code)
             note_damage(w, &failure);
         else
-            ATTEMPT(take_batch(w, &batch));
+            take_batch(w, &batch);
     }
     w->result->tsc_written = w->clock.time.tsc_set;
     return NO_FAILURE;
@@ -236,19 +253,51 @@ static struct failure walk_chunks(struct walk *w)
 /* --- the pass
  * ---------------------------------------------------------------------------------------- */
 
+/* true: somebody wants times. */
+static bool wish(const struct walk *w, struct column_wishes *wishes)
+{
+    bool times = false;
+    memset(wishes, 0, sizeof(*wishes));
+    for (size_t i = 0; i < w->count; i++) {
+        w->pass[i].view->wish(&w->pass[i].query, wishes);
+        times |= w->pass[i].view->times;
+    }
+    if (times)
+        guest_time_wish(&w->clock.time, wishes);
+    return times;
+}
+
+static void begin_view(struct walk *w, size_t i)
+{
+    if (i)
+        w->result[i] = w->result[0];
+    w->pass[i].query.subject = &w->result[i].subject;
+    w->result[i].state = w->pass[i].view->begin(&w->pass[i].query);
+    if (!w->result[i].state)
+        drop(w, i, fail(NO_SPACE, "no memory to analyse the trace"));
+}
+
 static struct failure prepare(struct walk *w)
 {
-    const struct view *view = w->pass->view;
-    struct column_wishes wishes = {{0}};
-    view->wish(&w->pass->query, &wishes);
-    if (view->times)
-        guest_time_wish(&w->clock.time, &wishes);
+    struct column_wishes wishes;
+    for (size_t i = w->count; i-- > 0;) /* the first last: the others copy it without a state */
+        begin_view(w, i);
+    bool times = wish(w, &wishes);
     w->scan = trace_scan_new(w->trace, &wishes);
-    w->times = view->times ? malloc(BLOCK_RECORDS_MAX * sizeof(u64)) : NULL;
-    w->result->state = view->begin(&w->pass->query);
-    if (!w->scan || !w->result->state || (view->times && !w->times))
+    w->times = times ? malloc(BLOCK_RECORDS_MAX * sizeof(u64)) : NULL;
+    if (!w->scan || (times && !w->times))
         return fail(NO_SPACE, "no memory to analyse the trace");
     return NO_FAILURE;
+}
+
+/* What the walk covers holds for each view. */
+static void share_coverage(struct walk *w)
+{
+    for (size_t i = 1; i < w->count; i++) {
+        void *state = w->result[i].state;
+        w->result[i] = w->result[0];
+        w->result[i].state = state;
+    }
 }
 
 static void tell_start(const struct pass *pass, const struct result *result, struct output *out)
@@ -257,38 +306,57 @@ static void tell_start(const struct pass *pass, const struct result *result, str
     pass->view->head(&pass->query, out);
 }
 
-static struct failure run(struct pass *pass, struct trace *trace, struct output *out,
-                          struct result *result)
+static struct failure find_range(struct walk *w)
 {
-    struct walk w = {.pass = pass, .trace = trace, .out = out, .result = result};
-    describe(trace, &result->subject);
-    pass->query.subject = &result->subject;
-    timeline_begin(&w.clock, trace_manifest(trace));
-    ATTEMPT(position_resolve(trace, pass->from, pass->to, &result->range));
-    choose_chunks(&w);
+    struct result *result = w->result;
+    describe(w->trace, &result->subject);
+    timeline_begin(&w->clock, trace_manifest(w->trace));
+    ATTEMPT(position_resolve(w->trace, w->pass->from, w->pass->to, &result->range));
+    choose_chunks(w);
     result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */
-    struct failure failure = prepare(&w);
-    if (!failure.code && out)
-        tell_start(pass, result, out);
+    return NO_FAILURE;
+}
+
+static struct failure walk(struct walk *w)
+{
+    ATTEMPT(find_range(w));
+    struct failure failure = prepare(w);
+    if (!failure.code && w->out && w->alive)
+        tell_start(w->pass, w->result, w->out);
     if (!failure.code)
-        failure = walk_chunks(&w);
-    if (failure.code && result->state) {
-        pass->view->end(result->state);
-        result->state = NULL;
-    }
-    trace_scan_free(w.scan);
-    free(w.times);
+        failure = walk_chunks(w);
+    for (size_t i = 0; failure.code && i < w->count; i++)
+        drop(w, i, failure);
+    share_coverage(w);
+    trace_scan_free(w->scan);
+    free(w->times);
     return failure;
+}
+
+static struct failure walk_trace(struct walk *w, const char *path)
+{
+    memset(w->result, 0, w->count * sizeof(*w->result));
+    memset(w->failures, 0, w->count * sizeof(*w->failures));
+    w->result->traces = 1;
+    w->alive = w->count;
+    ATTEMPT(trace_open(path, &w->trace));
+    struct failure failure = walk(w);
+    trace_close(w->trace);
+    return failure;
+}
+
+struct failure pass_run_all(struct pass passes[], size_t count, const char *path,
+                            struct result results[], struct failure failures[])
+{
+    struct walk w = {.pass = passes, .count = count, .result = results, .failures = failures};
+    return walk_trace(&w, path);
 }
 
 struct failure pass_run(struct pass *pass, const char *path, struct output *out,
                         struct result *result)
 {
-    struct trace *trace;
-    memset(result, 0, sizeof(*result));
-    result->traces = 1;
-    ATTEMPT(trace_open(path, &trace));
-    struct failure failure = run(pass, trace, out, result);
-    trace_close(trace);
+    struct failure failure;
+    struct walk w = {.pass = pass, .count = 1, .out = out, .result = result, .failures = &failure};
+    ATTEMPT(walk_trace(&w, path));
     return failure;
 }

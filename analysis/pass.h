@@ -3,7 +3,7 @@
  * and gives the view its slices. Memory does not depend on the trace's length.
  *
  * Damage in a chunk ends the pass there: what came before is kept, and the result says
- * what is missing and why.
+ * what is missing and why. Several views may share a walk (pass_run_all()).
  */
 #ifndef ANALYSIS_PASS_H
 #define ANALYSIS_PASS_H
@@ -35,6 +35,10 @@ struct result {
 /* `struct output`: for views that print as they go (view->head), else NULL. On failure there is
  * no state. The pass's query keeps a pointer into the result. */
 struct failure pass_run(struct pass *, const char *path, struct output *, struct result *);
+/* Several views in one walk over the range and shard of the first; none prints as it goes. A
+ * view's own failure ends only that view: it has no state, and failures[i] says why. */
+struct failure pass_run_all(struct pass passes[], size_t count, const char *path,
+                            struct result results[], struct failure failures[]);
 
 /* The head of the output (schema, trace, query, range), and what the view has to tell. */
 void pass_tell_head(const struct pass *, const struct result *, struct output *);
