@@ -1,5 +1,9 @@
-/* Exits over guest time: how many of each reason, and how long they took, in each interval. */
+/*
+ * Exits over guest time: how many of each reason, and how long they took, in each interval. With
+ * `intervals` the length of one is found on the way (intervals.h).
+ */
 #include "analysis/exit_keys.h"
+#include "analysis/intervals.h"
 #include "analysis/tally.h"
 #include "trace/names.h"
 
@@ -15,7 +19,8 @@ struct freq_row {
 
 struct freq_state {
     struct tally rows;
-    u64 interval; /* guest ns */
+    u64 interval;  /* guest ns */
+    u64 intervals; /* at most; 0: as many as the tally holds */
 };
 
 static void freq_wish(const struct query *query, struct column_wishes *wishes)
@@ -32,6 +37,9 @@ static void *freq_begin(const struct query *query)
         return NULL;
     s->rows = TALLY(struct freq_row, INTERVALS_MAX);
     s->interval = query->interval ? query->interval : INTERVAL_DEFAULT;
+    s->intervals = query->intervals;
+    if (s->intervals)
+        s->interval = INTERVAL_FINEST;
     return s;
 }
 
@@ -41,6 +49,45 @@ static void freq_end(void *state)
     free(state);
 }
 
+static struct freq_row *add(struct tally *rows, u64 interval, u64 reason, u64 samples, u128 ticks)
+{
+    struct freq_row *row = tally_row(rows, interval, reason);
+    if (row) {
+        row->samples += samples;
+        row->ticks += ticks;
+    }
+    return row;
+}
+
+/* Adds the rows of `from`, whose intervals are shorter by `factor`. */
+static bool gather(struct tally *to, const struct tally *from, u64 factor)
+{
+    for (u32 i = 0; i < from->count; i++) {
+        const struct freq_row *row = tally_at(from, i);
+        if (!add(to, row->key.a / factor, row->key.b, row->samples, row->ticks))
+            return false;
+    }
+    return true;
+}
+
+/* Makes intervals longer. */
+static bool lengthen(struct freq_state *s, u64 interval)
+{
+    struct tally longer = TALLY(struct freq_row, INTERVALS_MAX);
+    bool done = gather(&longer, &s->rows, interval / s->interval);
+    tally_free(&s->rows);
+    s->rows = longer;
+    s->interval = interval;
+    return done;
+}
+
+/* Room for this time among the intervals. */
+static bool fit(struct freq_state *s, u64 time)
+{
+    u64 interval = s->intervals ? interval_for(s->interval, s->intervals, time) : s->interval;
+    return interval == s->interval || lengthen(s, interval);
+}
+
 static struct failure freq_take(void *state, const struct slice *slice, struct output *out)
 {
     struct freq_state *s = state;
@@ -48,11 +95,10 @@ static struct failure freq_take(void *state, const struct slice *slice, struct o
     (void)out;
     for (size_t i = slice->begin; i < slice->end; i++) {
         u64 left = exits->tsc_exit[i], entered = exits->tsc_entry[i];
-        struct freq_row *row = tally_row(&s->rows, slice->times[i] / s->interval, exits->reason[i]);
-        if (!row)
+        u64 ticks = exit_is_timed(left, entered) ? entered - left : 0;
+        if (!fit(s, slice->times[i]) ||
+            !add(&s->rows, slice->times[i] / s->interval, exits->reason[i], 1, ticks))
             return fail(NO_SPACE, "there are too many intervals; make them longer (--interval)");
-        row->samples++;
-        row->ticks += exit_is_timed(left, entered) ? entered - left : 0;
     }
     return NO_FAILURE;
 }
@@ -62,20 +108,15 @@ static bool freq_merge(void *state, const void *next, bool follows)
     struct freq_state *s = state;
     const struct freq_state *other = next;
     (void)follows;
-    for (u32 i = 0; i < other->rows.count; i++) {
-        const struct freq_row *from = tally_at(&other->rows, i);
-        struct freq_row *to = tally_row(&s->rows, from->key.a, from->key.b);
-        if (!to)
-            return false;
-        to->samples += from->samples;
-        to->ticks += from->ticks;
-    }
-    return true;
+    if (other->interval > s->interval && !lengthen(s, other->interval))
+        return false;
+    return gather(&s->rows, &other->rows, s->interval / other->interval);
 }
 
 static void freq_save(const void *state, struct pack *pack)
 {
     const struct freq_state *s = state;
+    pack_number(pack, s->interval);
     pack_number(pack, s->rows.count);
     for (u32 i = 0; i < s->rows.count; i++) {
         const struct freq_row *row = tally_at(&s->rows, i);
@@ -89,6 +130,7 @@ static void freq_save(const void *state, struct pack *pack)
 static void freq_load(void *state, struct unpack *unpack)
 {
     struct freq_state *s = state;
+    interval_load(&s->interval, s->intervals, unpack);
     for (size_t left = unpack_count(unpack); left && !unpack->wrong; left--) {
         u64 a = unpack_number(unpack), b = unpack_number(unpack);
         struct freq_row *row = tally_row(&s->rows, a, b);

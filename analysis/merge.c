@@ -28,7 +28,8 @@ static int by_place(const void *left, const void *right)
 
 static struct failure same_question(const char *path, const struct pass *a, const struct pass *b)
 {
-    if (a->view == b->view && a->query.by == b->query.by && a->query.interval == b->query.interval)
+    if (a->view == b->view && a->query.by == b->query.by &&
+        a->query.interval == b->query.interval && a->query.intervals == b->query.intervals)
         return NO_FAILURE;
     return fail(BAD_INPUT,
                 "%.300s: it answers another question (view, --show, --by, --interval) than the "

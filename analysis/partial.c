@@ -1,5 +1,6 @@
 /* Partial files, written and read; see partial.h. */
 #include "analysis/partial.h"
+#include "analysis/intervals.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PARTIAL_VERSION = 1, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
+enum { PARTIAL_VERSION = 2, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
 static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 
 /* --- fields, once for both directions
@@ -30,6 +31,7 @@ static void save_head(struct pack *pack, const struct pass *pass, const struct r
     pack_text(pack, pass->view->show);
     pack_number(pack, pass->query.by);
     pack_number(pack, pass->query.interval);
+    pack_number(pack, pass->query.intervals);
 #define T(field) pack_text(pack, result->subject.field);
 #define N(field) pack_number(pack, result->subject.field);
     SUBJECT_TEXTS(T)
@@ -86,6 +88,9 @@ static void load_head(struct unpack *unpack, struct pass *pass, struct result *r
     }
     pass->query.by = (u32)by;
     pass->query.interval = unpack_number(unpack);
+    pass->query.intervals = unpack_number(unpack);
+    if (pass->query.intervals && !intervals_are_possible(pass->query.intervals))
+        unpack_refuse(unpack, "it has too many intervals");
     load_result(unpack, result);
 }
 

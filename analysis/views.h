@@ -6,6 +6,8 @@
 
 extern const struct view exits_stats, exits_top, exits_histogram; /* exits.c */
 extern const struct view exits_freq;                              /* exits_freq.c */
+extern const struct view exits_activity;                          /* exits_activity.c */
+extern const struct view exits_worst;                             /* exits_worst.c */
 extern const struct view exits_log;                               /* exits_log.c */
 extern const struct view io_stats, io_top;                        /* io.c */
 extern const struct view io_log;                                  /* io_log.c */

@@ -1,6 +1,7 @@
 /* `hindvisor analyze`: the command line around one pass over a trace. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
+#include "analysis/intervals.h"
 #include "analysis/partial.h"
 #include "trace/commands/cli.h"
 
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD, OPTION_INTERVAL };
+enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD, OPTION_INTERVAL, OPTION_INTERVALS };
 
 static const struct cli_option options[] = {
     {'s', "show", "WHAT", "what to show of the view (stats); see Views"},
@@ -19,6 +20,7 @@ static const struct cli_option options[] = {
     {OPTION_TO, "to", "POSITION", "end with this one"},
     {OPTION_CPU, "cpu", "N", "only this vCPU"},
     {OPTION_INTERVAL, "interval", "TIME", "of freq, in guest time (1ms)"},
+    {OPTION_INTERVALS, "intervals", "N", "of freq and activity: at most N, as long as that takes"},
     {OPTION_SHARD, "shard", "I/N", "only part I (from 1) of N about equal parts"},
     {'p', "partial", "FILE", "write a partial result for `hindvisor merge` instead"},
     {0},
@@ -98,6 +100,11 @@ static int parse_option(struct ask *ask, int code)
         return cli_parse_time(optarg, &ask->pass.query.interval) && ask->pass.query.interval
                    ? 0
                    : bad("not a length of time:");
+    case OPTION_INTERVALS:
+        return cli_parse_u64(optarg, &ask->pass.query.intervals) &&
+                       intervals_are_possible(ask->pass.query.intervals)
+                   ? 0
+                   : bad("not a number of intervals (2 to 4096):");
     case OPTION_SHARD:
         return parse_shard(optarg, &ask->pass) ? 0 : bad("not a shard (such as 2/8):");
     default:
