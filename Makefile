@@ -20,7 +20,7 @@ endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
 COMMON   := -std=gnu11 -O2 -g -I. -msse4.2 -MMD -MP $(WARNINGS) -DHINDVISOR_VERSION='"$(VERSION)"'
-LIBS     := -lzstd -lcapstone -lxxhash -lcrypto -lsqlite3 -lutil
+LIBS     := -lzstd -lcapstone -lxxhash -lcrypto -lsqlite3 -lutil -lm
 
 # Both worlds: the guest machine, VT-x above the processor seam, the gate's answers.
 SHARED := $(wildcard core/*.c core/*/*.c vmx/*.c replay/*.c)
@@ -54,6 +54,10 @@ PURPOSES = build $(if $(filter demo bench%,$(MAKECMDGOALS)),demo) $(if $(filter 
 $(BUILD)/hosted/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(COMMON) -o $@ -c $<
+
+# What the report's page brings along is read by the assembler, which make does not see.
+ASSETS := $(wildcard analysis/report/page.*s)
+$(foreach world,hosted sanitized fuzzed,$(BUILD)/$(world)/analysis/report/assets.o): $(ASSETS)
 
 # Archives: only what is used is linked. The hosted world has no processor yet,
 # so what needs one (the run loop) stays out of the command.

@@ -21,6 +21,7 @@ static const struct {
     {"diff", cmd_diff, "where two traces differ"},
     {"export", cmd_export, "a trace in the formats of other tools"},
     {"analyze", cmd_analyze, "statistics of a run: exits and how long they took"},
+    {"report", cmd_report, "a run as one HTML page"},
     {"merge", cmd_merge, "partial statistics into one"},
     {"index", cmd_index, "a catalogue of many traces"},
     {"bench", cmd_bench, "how long each kind of exit takes, from inside and from outside"},

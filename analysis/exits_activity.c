@@ -171,9 +171,9 @@ static bool is_empty(const struct activity *part)
 static void activity_tell(const void *state, const struct query *query, struct output *out)
 {
     static const struct column columns[] = {
-        {"time_ns", "Guest ns", CELL_NS},    {"interval_ns", NULL, CELL_NS},
-        {"guest_ns", "Guest", CELL_NS},      {"halted_ns", "Halted", CELL_NS},
-        {"samples", "Exits", CELL_COUNT},    {"time", "Handling", CELL_TICKS},
+        {"time_ns", "Guest ns", CELL_NS}, {"interval_ns", NULL, CELL_NS},
+        {"guest_ns", "Guest", CELL_NS},   {"halted_ns", "Halted", CELL_NS},
+        {"samples", "Exits", CELL_COUNT}, {"time", "Handling", CELL_TICKS},
     };
     const struct activity_state *s = state;
     u64 left = query->rows;

@@ -148,9 +148,8 @@ static void freq_load(void *state, struct unpack *unpack)
 static void freq_tell(const void *state, const struct query *query, struct output *out)
 {
     static const struct column columns[] = {
-        {"time_ns", "Guest ns", CELL_NS},
-        {"reason", "VM-EXIT", CELL_TEXT},
-        {"samples", "Samples", CELL_COUNT},
+        {"time_ns", "Guest ns", CELL_NS}, {"interval_ns", NULL, CELL_NS},
+        {"reason", "VM-EXIT", CELL_TEXT}, {"samples", "Samples", CELL_COUNT},
         {"time", "Time", CELL_TICKS},
     };
     const struct freq_state *s = state;
@@ -160,6 +159,7 @@ static void freq_tell(const void *state, const struct query *query, struct outpu
     for (u32 i = 0; rows && i < min_u64(s->rows.count, query->rows); i++) {
         const struct freq_row *row = rows[i];
         output_number(out, (u128)row->key.a * s->interval);
+        output_number(out, s->interval);
         output_text(out, name_reason((u32)row->key.b, buffer));
         output_number(out, row->samples);
         output_number(out, row->ticks);

@@ -137,11 +137,11 @@ static void what_of(const struct worst_row *row, char *text, size_t size)
 static void worst_tell(const void *state, const struct query *query, struct output *out)
 {
     static const struct column columns[] = {
-        {"exit", "Exit", CELL_COUNT},        {"time_ns", "Guest ns", CELL_NS},
-        {"count", "Count", CELL_COUNT},      {"reason", "VM-EXIT", CELL_TEXT},
-        {"what", "What", CELL_TEXT},         {"rip", "RIP", CELL_HEX},
-        {"symbol", "Symbol", CELL_TEXT},     {"qualification", "Qualification", CELL_HEX},
-        {"address", "Address", CELL_HEX},    {"time", "Time", CELL_TICKS},
+        {"exit", "Exit", CELL_COUNT},     {"time_ns", "Guest ns", CELL_NS},
+        {"count", "Count", CELL_COUNT},   {"reason", "VM-EXIT", CELL_TEXT},
+        {"what", "What", CELL_TEXT},      {"rip", "RIP", CELL_HEX},
+        {"symbol", "Symbol", CELL_TEXT},  {"qualification", "Qualification", CELL_HEX},
+        {"address", "Address", CELL_HEX}, {"time", "Time", CELL_TICKS},
     };
     const struct worst_state *s = state;
     u64 shown = query->rows == NEVER ? WORST_SHOWN : query->rows;

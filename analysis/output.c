@@ -150,7 +150,8 @@ static const char *render(const struct output *out, size_t column, const struct 
 
 static bool is_quoted(const struct output *out, size_t column, const struct cell *cell)
 {
-    return cell->kind == CELL_WORDS || (cell->kind == CELL_NUMBER && out->columns[column].type == CELL_HEX);
+    return cell->kind == CELL_WORDS ||
+           (cell->kind == CELL_NUMBER && out->columns[column].type == CELL_HEX);
 }
 
 /* --- rows
@@ -399,7 +400,8 @@ void output_text(struct output *out, const char *text)
 {
     char *copy = strdup(text);
     out->failed |= !copy;
-    put(out, copy ? (struct cell){.kind = CELL_WORDS, .text = copy} : (struct cell){.kind = CELL_EMPTY});
+    put(out,
+        copy ? (struct cell){.kind = CELL_WORDS, .text = copy} : (struct cell){.kind = CELL_EMPTY});
 }
 
 void output_number(struct output *out, u128 number)

@@ -1,0 +1,223 @@
+/* Asking the trace; see findings.h. */
+#include "analysis/report/findings.h"
+#include "analysis/report/html.h"
+#include "analysis/rerun.h"
+#include "analysis/views.h"
+#include "trace/commands/cli.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYS = 48, TOP = 12, EVENTS = 20, ROWS_MAX = 4000 };
+
+/* Views of exits and I/O, with what makes their answers fit a page. Of all other views, each
+ * statistic is asked (other_questions()). */
+static const struct question asked[] = {
+    {"exits", "stats", "reason", KEYS, 0},  {"exits", "histogram", "reason", TOP, 0},
+    {"exits", "freq", NULL, ROWS_MAX, 200}, {"exits", "activity", NULL, NEVER, 500},
+    {"exits", "worst", NULL, EVENTS, 0},    {"exits", "stats", "port", TOP, 0},
+    {"exits", "stats", "msr", TOP, 0},      {"exits", "stats", "gpa", TOP, 0},
+    {"exits", "stats", "rip", TOP, 0},      {"io", "top", NULL, TOP, 0},
+};
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+static void ask(struct findings *f, struct question question)
+{
+    if (f->count < ANSWERS_MAX)
+        f->answers[f->count++].question = question;
+}
+
+/* What reports do not know by name: statistics, without logs and second orders of the same. */
+static bool is_other(const struct view *view)
+{
+    return strcmp(view->name, "exits") && strcmp(view->name, "io") && !view->head &&
+           strcmp(view->show, "top");
+}
+
+static void ask_all(struct findings *f)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        ask(f, asked[i]);
+    for (size_t v = 0; views[v]; v++) {
+        if (is_other(views[v]))
+            ask(f, (struct question){views[v]->name, views[v]->show, NULL, ROWS_MAX, 0});
+    }
+}
+
+static u32 key_of(const struct view *view, const char *by)
+{
+    u32 key = 0;
+    while (by && view->keys && view->keys[key] && strcmp(view->keys[key], by))
+        key++;
+    return by && view->keys && view->keys[key] ? key : 0;
+}
+
+static struct pass pass_of(const struct question *question)
+{
+    const struct view *view = view_find(question->view, question->show);
+    return (struct pass){.view = view,
+                         .query = {.by = key_of(view, question->by),
+                                   .rows = question->rows,
+                                   .intervals = question->intervals},
+                         .shard = 1,
+                         .shards = 1};
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static struct failure keep(const struct pass *pass, const struct result *result, struct kept *kept)
+{
+    struct output *out = output_new_kept(kept);
+    if (!out)
+        return fail(NO_SPACE, "no memory for the report");
+    pass_tell(pass, result, out);
+    return output_end(out);
+}
+
+static struct failure print(const struct pass *pass, const struct result *result,
+                            struct answer *answer)
+{
+    FILE *file = open_memstream(&answer->json, &answer->json_length);
+    struct output *out = file ? output_new(file, OUTPUT_JSON) : NULL;
+    struct failure failure = out ? NO_FAILURE : fail(NO_SPACE, "no memory for the report");
+    if (out) {
+        pass_tell(pass, result, out);
+        failure = output_end(out);
+    }
+    if (file && fclose(file) != 0)
+        failure = fail(NO_SPACE, "no memory for the report");
+    if (failure.code || answer->json_length > JSON_MAX) {
+        free(answer->json);
+        answer->json = NULL;
+    }
+    return failure;
+}
+
+static void take_answer(struct answer *answer, const struct pass *pass, struct result *result)
+{
+    if (!result->state)
+        return;
+    answer->failure = keep(pass, result, &answer->kept);
+    if (!answer->failure.code)
+        answer->failure = print(pass, result, answer);
+    pass->view->end(result->state);
+    result->state = NULL;
+}
+
+static struct failure run(struct findings *f, struct pass *passes, struct result *results,
+                          struct failure *failures)
+{
+    for (u32 i = 0; i < f->count; i++)
+        passes[i] = pass_of(&f->answers[i].question);
+    ATTEMPT(pass_run_all(passes, f->count, f->path, results, failures));
+    for (u32 i = 0; i < f->count; i++) {
+        f->answers[i].failure = failures[i];
+        take_answer(&f->answers[i], &passes[i], &results[i]);
+    }
+    f->covered = results[0];
+    return NO_FAILURE;
+}
+
+static struct failure answer_all(struct findings *f)
+{
+    struct pass *passes = calloc(f->count, sizeof(*passes));
+    struct result *results = calloc(f->count, sizeof(*results));
+    struct failure *failures = calloc(f->count, sizeof(*failures));
+    struct failure failure = fail(NO_SPACE, "no memory for the report");
+    if (passes && results && failures)
+        failure = run(f, passes, results, failures);
+    free(passes);
+    free(results);
+    free(failures);
+    return failure;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+static struct failure look(struct findings *f, bool replay)
+{
+    struct trace *trace;
+    ATTEMPT(trace_open(f->path, &trace));
+    f->manifest = *trace_manifest(trace);
+    for (u32 s = 0; s < STREAM_COUNT; s++)
+        f->totals[s] = trace_totals(trace, s);
+    f->images = trace_check_images(trace);
+    f->replayed = replay;
+    if (replay)
+        f->replay = rerun(trace, NULL, RERUN_PROGRESS, &f->verdict);
+    trace_close(trace);
+    return NO_FAILURE;
+}
+
+static void name_trace(struct findings *f)
+{
+    char home[CLI_PATH];
+    size_t length = cli_trace_home(home).code ? 0 : strlen(home);
+    const char *rest = f->path + length + 1;
+    bool inside = length && !strncmp(f->path, home, length) && f->path[length] == '/' && *rest &&
+                  !strchr(rest, '/');
+    snprintf(f->name, sizeof(f->name), "%s", inside ? rest : f->path);
+}
+
+struct failure findings_gather(struct findings *f, const char *path, bool replay)
+{
+    memset(f, 0, sizeof(*f));
+    snprintf(f->path, sizeof(f->path), "%s", path);
+    name_trace(f);
+    ATTEMPT(look(f, replay));
+    ask_all(f);
+    return answer_all(f);
+}
+
+void findings_free(struct findings *f)
+{
+    for (u32 i = 0; i < f->count; i++) {
+        kept_free(&f->answers[i].kept);
+        free(f->answers[i].json);
+    }
+    f->count = 0;
+}
+
+const struct answer *findings_answer(const struct findings *f, const char *view, const char *show,
+                                     const char *by)
+{
+    for (u32 i = 0; i < f->count; i++) {
+        const struct question *q = &f->answers[i].question;
+        if (!strcmp(q->view, view) && !strcmp(q->show, show) &&
+            (!by || (q->by && !strcmp(q->by, by))))
+            return &f->answers[i];
+    }
+    return NULL;
+}
+
+const struct kept_table *answer_table(const struct answer *answer, const char *name)
+{
+    if (!answer || answer->failure.code)
+        return NULL;
+    const struct kept_table *table = kept_table(&answer->kept, name ? name : answer->question.view);
+    return table && table->row_count ? table : NULL;
+}
+
+char *answer_command(const struct findings *f, const struct answer *answer)
+{
+    const struct question *q = &answer->question;
+    char *text = NULL, *word = malloc(SHELL_WORD);
+    size_t length;
+    FILE *out = word ? open_memstream(&text, &length) : NULL;
+    if (out) {
+        fprintf(out, "hindvisor analyze %s %s", q->view, shell_word(f->name, word));
+        if (strcmp(q->show, "stats"))
+            fprintf(out, " --show %s", q->show);
+        if (q->by && strcmp(q->by, "reason"))
+            fprintf(out, " --by %s", q->by);
+        if (q->intervals)
+            fprintf(out, " --intervals %" PRIu64, q->intervals);
+        if (q->rows != NEVER)
+            fprintf(out, " --rows %" PRIu64, q->rows);
+        fclose(out);
+    }
+    free(word);
+    return text;
+}

@@ -1,0 +1,59 @@
+/*
+ * What a report is made of: the manifest, the answers of many views of one trace, and
+ * a replay's verdict if one was asked for. Gathered first, drawn afterwards; nothing
+ * here writes HTML.
+ */
+#ifndef ANALYSIS_REPORT_FINDINGS_H
+#define ANALYSIS_REPORT_FINDINGS_H
+
+#include "analysis/kept.h"
+#include "analysis/pass.h"
+#include "trace/trace.h"
+#include "trace/wire.h"
+
+/* One question to the trace, and how a user would ask it on the command line. */
+struct question {
+    const char *view, *show, *by; /* by: NULL: the view's first key */
+    u64 rows;                     /* NEVER: all */
+    u64 intervals;                /* 0: not by intervals */
+};
+
+enum { ANSWERS_MAX = 64, JSON_MAX = 192 << 10 /* of an answer in the page */ };
+
+struct answer {
+    struct question question;
+    struct failure failure; /* code: the view has nothing, and this is why */
+    struct kept kept;
+    char *json; /* what `hindvisor analyze` prints; NULL: more than JSON_MAX */
+    size_t json_length;
+};
+
+struct findings {
+    char path[4096];
+    char name[4096]; /* what commands call the trace: the path, or its name in the trace home */
+    struct manifest manifest;
+    struct trace_totals totals[STREAM_COUNT];
+    struct failure images; /* do the guest's images have their hashes? */
+    struct result covered; /* without a state */
+    struct answer answers[ANSWERS_MAX];
+    u32 count;
+    bool replayed;
+    struct failure replay; /* code: it did not replay the same */
+    struct report verdict;
+};
+
+/* Fails only if there is nothing to tell: the trace cannot be opened, or no memory. */
+struct failure findings_gather(struct findings *, const char *path, bool replay);
+void findings_free(struct findings *);
+
+/* NULL: it was not asked. `by` NULL: any. */
+const struct answer *findings_answer(const struct findings *, const char *view, const char *show,
+                                     const char *by);
+/* Its table of that name (NULL: the view's own), if the view has an answer, with rows; else NULL.
+ */
+const struct kept_table *answer_table(const struct answer *, const char *name);
+/* "hindvisor analyze exits TRACE --by port --rows 12", not escaped; the caller frees it. NULL: no
+ * memory. */
+char *answer_command(const struct findings *, const struct answer *);
+
+#endif

@@ -1,0 +1,337 @@
+/* Plots of the page; see draw.h. */
+#include "analysis/report/draw.h"
+#include "analysis/report/html.h"
+#include "analysis/report/plot.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OTHERS = PLOT_SERIES - 1, NAMES = 64 };
+
+/* Host ticks as ns, if the TSC's frequency is known. */
+static double host_time(const struct findings *f, u128 ticks)
+{
+    u64 hz = f->covered.subject.tsc_hz;
+    return hz ? (double)ticks * 1e9 / (double)hz : (double)ticks;
+}
+
+static enum unit host_unit(const struct findings *f)
+{
+    return f->covered.subject.tsc_hz ? UNIT_NS : UNIT_TICKS;
+}
+
+/* --- latency by percentile -------------------------------------------------------------------- */
+
+enum { GRID = 120 }; /* steps along the percentiles; times PLOT_SERIES is below PLOT_POINTS */
+
+/* Rows of one key in a histogram's table. */
+struct bunch {
+    size_t first, end;
+    u64 samples;
+};
+
+bool is_histogram(const struct kept_table *table)
+{
+    return kept_column(table, "low") >= 0 && kept_column(table, "high") >= 0 &&
+           kept_column(table, "samples") >= 0;
+}
+
+/* The column that tells the rows' keys apart: the first. */
+static const char *key_of(const struct kept_table *table, size_t row)
+{
+    return kept_text(table, row, table->columns[0].key);
+}
+
+static struct bunch next_bunch(const struct kept_table *table, size_t first)
+{
+    struct bunch bunch = {first, first, 0};
+    while (bunch.end < table->row_count && !strcmp(key_of(table, bunch.end), key_of(table, first)))
+        bunch.samples += (u64)kept_number(table, bunch.end++, "samples");
+    return bunch;
+}
+
+/* What 1 - 10^-nines of the samples do not exceed; NaN: there are too few samples to say. */
+static double quantile(const struct kept_table *table, const struct bunch *bunch, double nines)
+{
+    double above = (double)bunch->samples * pow(10, -nines);
+    u64 seen = 0;
+    if (above < 0.999)
+        return NAN;
+    for (size_t row = bunch->first; row < bunch->end; row++) {
+        seen += (u64)kept_number(table, row, "samples");
+        if ((double)(bunch->samples - seen) <= above)
+            return (double)kept_number(table, row, "high");
+    }
+    return NAN;
+}
+
+struct curves {
+    double x[GRID + 1], y[PLOT_SERIES][GRID + 1];
+    struct series series[PLOT_SERIES];
+    u32 count;
+    double low, high;
+};
+
+static u32 pick(const struct kept_table *table, struct bunch bunches[PLOT_SERIES])
+{
+    u32 count = 0;
+    for (size_t row = 0; row < table->row_count && count < PLOT_SERIES - 1;) {
+        bunches[count] = next_bunch(table, row);
+        row = bunches[count].end;
+        count += strncmp(key_of(table, bunches[count].first), "HLT", 3) != 0;
+    }
+    return count;
+}
+
+static void fill(struct curves *c, const struct findings *f, const struct kept_table *table,
+                 const struct bunch *bunch, double nines)
+{
+    double *y = c->y[c->count];
+    bool ticks = table->columns[kept_column(table, "high")].type == CELL_TICKS;
+    for (u32 i = 0; i <= GRID; i++) {
+        c->x[i] = nines * i / GRID;
+        y[i] = quantile(table, bunch, c->x[i]);
+        y[i] = isnan(y[i]) ? y[i] : fmax(1, ticks ? host_time(f, (u128)y[i]) : y[i]);
+        if (!isnan(y[i])) {
+            c->low = fmin(c->low, y[i]);
+            c->high = fmax(c->high, y[i]);
+        }
+    }
+    c->series[c->count] = (struct series){key_of(table, bunch->first), c->count, y};
+    c->count++;
+}
+
+static void put_curves(FILE *out, const struct curves *c, enum unit unit, const char *id,
+                       const char *title)
+{
+    static const struct tick percentiles[] = {
+        {0, "min"},     {1, "90 %"},     {2, "99 %"},      {3, "99.9 %"},
+        {4, "99.99 %"}, {5, "99.999 %"}, {6, "99.9999 %"}, {0, NULL},
+    };
+    struct plot p = {
+        .out = out,
+        .id = id,
+        .title = title,
+        .note = "time of the sample that this share does not exceed; both axes logarithmic",
+        .x = scale_of(false, 0, c->x[GRID]),
+        .y = scale_rounded(scale_of(true, c->low, c->high), 5),
+        .x_unit = UNIT_COUNT,
+        .y_unit = unit,
+        .height = 300,
+        .ticks = percentiles,
+    };
+    plot(&p, PLOT_LINES,
+         "A line for each key, from its fastest sample at the left to its slowest at the right. "
+         "The table has the percentiles in numbers.",
+         c->x, GRID + 1, 0, c->series, c->count);
+}
+
+void draw_percentiles(FILE *out, const struct findings *f, const struct kept_table *table,
+                      const char *id, const char *title)
+{
+    struct bunch bunches[PLOT_SERIES];
+    struct curves *c = calloc(1, sizeof(*c));
+    u32 count = pick(table, bunches);
+    u64 most = 0;
+    bool ticks = table->columns[kept_column(table, "high")].type == CELL_TICKS;
+    if (c && count) {
+        c->low = INFINITY;
+        for (u32 i = 0; i < count; i++)
+            most = max_u64(most, bunches[i].samples);
+        for (u32 i = 0; i < count; i++)
+            fill(c, f, table, &bunches[i], fmax(1, fmin(6, log10((double)most))));
+        if (c->high > 0)
+            put_curves(out, c, ticks ? host_unit(f) : UNIT_NS, id, title);
+    }
+    free(c);
+}
+
+/* --- over guest time -------------------------------------------------------------------------- */
+
+/* Values of up to PLOT_SERIES series at the intervals that have any. */
+struct stacks {
+    double *x, *y[PLOT_SERIES];
+    size_t points;
+    double step, high;
+};
+
+static bool stacks_new(struct stacks *s, size_t points)
+{
+    double *numbers = calloc((points + 1) * (PLOT_SERIES + 1), sizeof(*numbers));
+    *s = (struct stacks){.x = numbers};
+    for (u32 i = 0; i < PLOT_SERIES; i++)
+        s->y[i] = numbers + (points + 1) * (i + 1);
+    return numbers;
+}
+
+/* The point of an interval, which may be the last one again. */
+static size_t stacks_point(struct stacks *s, double time)
+{
+    if (!s->points || s->x[s->points - 1] != time)
+        s->x[s->points++] = time;
+    return s->points - 1;
+}
+
+static void stacks_measure(struct stacks *s)
+{
+    for (size_t i = 0; i < s->points; i++) {
+        double sum = 0;
+        for (u32 k = 0; k < PLOT_SERIES; k++)
+            sum += s->y[k][i];
+        s->high = fmax(s->high, sum);
+    }
+}
+
+struct scale run_span(const struct findings *f)
+{
+    const struct kept_table *table =
+        answer_table(findings_answer(f, "exits", "activity", NULL), NULL);
+    if (!table)
+        return scale_of(false, 0, (double)f->manifest.guest_ns);
+    double from = (double)kept_number(table, 0, "time_ns");
+    double to = (double)kept_number(table, table->row_count - 1, "time_ns");
+    return scale_of(false, from, to + (double)kept_number(table, 0, "interval_ns"));
+}
+
+static struct plot plot_over_time(FILE *out, const struct findings *f)
+{
+    return (struct plot){
+        .out = out, .x = run_span(f), .x_unit = UNIT_NS, .height = 220, .zooms = true};
+}
+
+/* Reasons by their samples, most first. */
+struct rank {
+    const char *name;
+    u64 samples;
+};
+
+static int by_samples(const void *left, const void *right)
+{
+    const struct rank *l = left, *r = right;
+    return l->samples != r->samples ? (l->samples < r->samples ? 1 : -1) : strcmp(l->name, r->name);
+}
+
+static u32 rank_reasons(const struct kept_table *table, struct rank ranks[NAMES])
+{
+    u32 count = 0;
+    for (size_t row = 0; row < table->row_count; row++) {
+        const char *name = kept_text(table, row, "reason");
+        u32 i = 0;
+        while (i < count && strcmp(ranks[i].name, name))
+            i++;
+        if (i == NAMES)
+            continue;
+        if (i == count)
+            ranks[count++] = (struct rank){.name = name};
+        ranks[i].samples += (u64)kept_number(table, row, "samples");
+    }
+    qsort(ranks, count, sizeof(ranks[0]), by_samples);
+    return count;
+}
+
+/* The reason's series; what has none of its own is among the others. */
+static u32 series_of(const struct rank *ranks, u32 count, const char *name)
+{
+    for (u32 i = 0; i < count && i < OTHERS; i++) {
+        if (!strcmp(ranks[i].name, name))
+            return i;
+    }
+    return OTHERS;
+}
+
+static void put_exits(FILE *out, const struct findings *f, const struct stacks *s,
+                      const struct rank *ranks, u32 count)
+{
+    char span[QUANTITY], note[96];
+    struct series series[PLOT_SERIES];
+    u32 own = (u32)min_u64(count, OTHERS), all = own + (count > OTHERS);
+    for (u32 i = 0; i < own; i++)
+        series[i] = (struct series){ranks[i].name, i, s->y[i]};
+    if (count > OTHERS)
+        series[own] = (struct series){"others", OTHERS, s->y[OTHERS]};
+    struct plot p = plot_over_time(out, f);
+    snprintf(note, sizeof(note), "per second of guest time, intervals of %s",
+             quantity(UNIT_NS, s->step, span));
+    p.id = "exits-over-time";
+    p.title = "Exits over guest time";
+    p.note = note;
+    p.y = scale_rounded(scale_of(false, 0, s->high), 5);
+    p.y_unit = UNIT_RATE;
+    plot(&p, PLOT_STACK,
+         "Exits of each reason stacked, the most frequent at the bottom. The table of exits has "
+         "their numbers over the whole run.",
+         s->x, s->points, s->step, series, all);
+}
+
+void draw_exits_over_time(FILE *out, const struct findings *f, const struct kept_table *table)
+{
+    struct rank ranks[NAMES];
+    struct stacks s;
+    u32 count = rank_reasons(table, ranks);
+    if (!stacks_new(&s, table->row_count))
+        return;
+    s.step = (double)kept_number(table, 0, "interval_ns");
+    for (size_t row = 0; row < table->row_count; row++) {
+        size_t point = stacks_point(&s, (double)kept_number(table, row, "time_ns"));
+        u32 k = series_of(ranks, count, kept_text(table, row, "reason"));
+        s.y[k][point] += (double)kept_number(table, row, "samples") * 1e9 / s.step;
+    }
+    stacks_measure(&s);
+    put_exits(out, f, &s, ranks, count);
+    free(s.x);
+}
+
+/* --- the vCPU --------------------------------------------------------------------------------- */
+
+static void put_lane(FILE *out, const struct findings *f, const struct stacks *s)
+{
+    struct plot p = plot_over_time(out, f);
+    const struct series series[] = {{"guest runs", 0, s->y[0]}, {"halted", OTHERS, s->y[1]}};
+    p.id = "vcpu-activity";
+    p.title = "vCPU 0";
+    p.note = "share of guest time";
+    p.y = scale_of(false, 0, 100);
+    p.y_unit = UNIT_PERCENT;
+    p.height = 110;
+    plot(&p, PLOT_STACK,
+         "How much of each interval of guest time the guest ran, and how much it was halted.", s->x,
+         s->points, s->step, series, ARRAY_SIZE(series));
+}
+
+static void put_handling(FILE *out, const struct findings *f, const struct stacks *s)
+{
+    struct plot p = plot_over_time(out, f);
+    const struct series series[] = {{"handling", 5, s->y[2]}};
+    char span[QUANTITY], note[96];
+    double high = 0;
+    for (size_t i = 0; i < s->points; i++)
+        high = fmax(high, s->y[2][i]);
+    snprintf(note, sizeof(note), "host %s that exits took, in each interval of %s",
+             f->covered.subject.tsc_hz ? "time" : "ticks", quantity(UNIT_NS, s->step, span));
+    p.id = "vcpu-handling";
+    p.title = "Handling";
+    p.note = note;
+    p.y = scale_rounded(scale_of(false, 0, high), 5);
+    p.y_unit = host_unit(f);
+    p.height = 110;
+    plot(&p, PLOT_STACK, "Host time that the handling of exits took in each interval.", s->x,
+         s->points, s->step, series, ARRAY_SIZE(series));
+}
+
+void draw_activity(FILE *out, const struct findings *f, const struct kept_table *table)
+{
+    struct stacks s;
+    if (!stacks_new(&s, table->row_count))
+        return;
+    s.step = (double)kept_number(table, 0, "interval_ns");
+    for (size_t row = 0; row < table->row_count; row++) {
+        size_t point = stacks_point(&s, (double)kept_number(table, row, "time_ns"));
+        s.y[0][point] = 100 * (double)kept_number(table, row, "guest_ns") / s.step;
+        s.y[1][point] = 100 * (double)kept_number(table, row, "halted_ns") / s.step;
+        s.y[2][point] = host_time(f, kept_number(table, row, "time"));
+    }
+    put_lane(out, f, &s);
+    put_handling(out, f, &s);
+    free(s.x);
+}
