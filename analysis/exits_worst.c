@@ -138,10 +138,10 @@ static void worst_tell(const void *state, const struct query *query, struct outp
 {
     static const struct column columns[] = {
         {"exit", "Exit", CELL_COUNT},     {"time_ns", "Guest ns", CELL_NS},
-        {"count", "Count", CELL_COUNT},   {"reason", "VM-EXIT", CELL_TEXT},
+        {"count", NULL, CELL_COUNT},   {"reason", "VM-EXIT", CELL_TEXT},
         {"what", "What", CELL_TEXT},      {"rip", "RIP", CELL_HEX},
         {"symbol", "Symbol", CELL_TEXT},  {"qualification", "Qualification", CELL_HEX},
-        {"address", "Address", CELL_HEX}, {"time", "Time", CELL_TICKS},
+        {"address", NULL, CELL_HEX}, {"time", "Time", CELL_TICKS},
     };
     const struct worst_state *s = state;
     u64 shown = query->rows == NEVER ? WORST_SHOWN : query->rows;

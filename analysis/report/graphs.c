@@ -240,16 +240,37 @@ static u32 series_of(const struct rank *ranks, u32 count, const char *name)
     return OTHERS;
 }
 
+static u32 name_series(const struct stacks *s, const struct rank *ranks, u32 count,
+                       struct series series[PLOT_SERIES])
+{
+    u32 own = (u32)min_u64(count, OTHERS);
+    for (u32 i = 0; i < own; i++)
+        series[i] = (struct series){ranks[i].name, i, s->y[i]};
+    if (count > OTHERS)
+        series[own] = (struct series){"others", OTHERS, s->y[OTHERS]};
+    return own + (count > OTHERS);
+}
+
+static void put_reasons(const struct plot *over_time, const struct stacks *s,
+                        const struct series *series, u32 count)
+{
+    struct plot p = *over_time;
+    p.id = "exits-by-reason";
+    p.title = "Exits by reason";
+    p.note = "the stronger the tone the more, each a tenth of the next";
+    p.height = count * LANE;
+    plot(&p, PLOT_LANES,
+         "A lane for each reason, strong where its exits were frequent: what is rare can also be "
+         "seen here.",
+         s->x, s->points, s->step, series, count);
+}
+
 static void put_exits(FILE *out, const struct findings *f, const struct stacks *s,
                       const struct rank *ranks, u32 count)
 {
     char span[QUANTITY], note[96];
     struct series series[PLOT_SERIES];
-    u32 own = (u32)min_u64(count, OTHERS), all = own + (count > OTHERS);
-    for (u32 i = 0; i < own; i++)
-        series[i] = (struct series){ranks[i].name, i, s->y[i]};
-    if (count > OTHERS)
-        series[own] = (struct series){"others", OTHERS, s->y[OTHERS]};
+    u32 all = name_series(s, ranks, count, series);
     struct plot p = plot_over_time(out, f);
     snprintf(note, sizeof(note), "per second of guest time, intervals of %s",
              quantity(UNIT_NS, s->step, span));
@@ -262,6 +283,7 @@ static void put_exits(FILE *out, const struct findings *f, const struct stacks *
          "Exits of each reason stacked, the most frequent at the bottom. The table of exits has "
          "their numbers over the whole run.",
          s->x, s->points, s->step, series, all);
+    put_reasons(&p, s, series, all);
 }
 
 void draw_exits_over_time(FILE *out, const struct findings *f, const struct kept_table *table)
@@ -293,7 +315,7 @@ static void put_lane(FILE *out, const struct findings *f, const struct stacks *s
     p.note = "share of guest time";
     p.y = scale_of(false, 0, 100);
     p.y_unit = UNIT_PERCENT;
-    p.height = 110;
+    p.height = 70;
     plot(&p, PLOT_STACK,
          "How much of each interval of guest time the guest ran, and how much it was halted.", s->x,
          s->points, s->step, series, ARRAY_SIZE(series));

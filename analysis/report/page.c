@@ -359,26 +359,34 @@ static u32 topic_answer(FILE *out, const struct findings *f, const struct answer
     return shown;
 }
 
+static bool is_known(const struct findings *f, const struct topic *topic)
+{
+    for (u32 i = 0; i < f->count; i++) {
+        if (!strcmp(f->answers[i].question.view, topic->view))
+            return true;
+    }
+    return false;
+}
+
+/* A section; data quality names the topics that this version has no view for. */
 static void topic(FILE *out, const struct findings *f, const struct topic *topic)
 {
-    u32 known = 0, shown = 0;
+    u32 shown = 0;
+    if (!is_known(f, topic))
+        return;
     heading(out, topic->view, topic->title, topic->words);
     for (u32 i = 0; i < f->count; i++) {
-        if (strcmp(f->answers[i].question.view, topic->view))
-            continue;
-        known++;
-        shown += topic_answer(out, f, &f->answers[i]);
+        if (!strcmp(f->answers[i].question.view, topic->view))
+            shown += topic_answer(out, f, &f->answers[i]);
     }
-    if (!known)
-        lacks(out, "Not in this report: this version of Hindvisor has no such view.");
-    else if (!shown)
+    if (!shown)
         lacks(out, "The trace has none.");
     end(out);
 }
 
 /* --- the document ----------------------------------------------------------------------------- */
 
-static void navigation(FILE *out)
+static void navigation(FILE *out, const struct findings *f)
 {
     static const char *const parts[][2] = {
         {"verdict", "Verdict"}, {"environment", "Environment"}, {"exits", "Exits"},
@@ -387,8 +395,10 @@ static void navigation(FILE *out)
     html(out, "<nav aria-label=\"Sections\"><ul>");
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         html(out, "<li><a href=\"#%s\">%s</a></li>", parts[i][0], parts[i][1]);
-    for (size_t i = 0; i < ARRAY_SIZE(topics); i++)
-        html(out, "<li><a href=\"#%s\">%s</a></li>", topics[i].view, topics[i].title);
+    for (size_t i = 0; i < ARRAY_SIZE(topics); i++) {
+        if (is_known(f, &topics[i]))
+            html(out, "<li><a href=\"#%s\">%s</a></li>", topics[i].view, topics[i].title);
+    }
     html(out, "<li><a href=\"#worst\">Worst events</a></li>"
               "<li><a href=\"#quality\">Data quality</a></li></ul></nav>\n");
 }
@@ -416,6 +426,13 @@ static void quality(FILE *out, const struct findings *f)
 {
     heading(out, "quality", "Data quality", NULL);
     quality_write(out, f);
+    for (size_t i = 0; i < ARRAY_SIZE(topics); i++) {
+        if (!is_known(f, &topics[i]))
+            html(out,
+                 "<p class=\"lacks\">Not in this report: %s. This version of Hindvisor has no "
+                 "view for it.</p>\n",
+                 topics[i].title);
+    }
     end(out);
 }
 
@@ -423,7 +440,7 @@ void page_write(FILE *out, const struct findings *f)
 {
     head(out, f);
     head_of_page(out, f);
-    navigation(out);
+    navigation(out, f);
     html(out, "<main>\n");
     verdict(out, f);
     environment(out, f);

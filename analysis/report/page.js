@@ -82,6 +82,27 @@ const nearest = (plot, value) => {
 
 /* --- one zoom for all plots over guest time --- */
 const timed = plots.filter(plot => plot.zooms);
+/* The most that the view shows, rounded up: stacks grow into the room that they have. */
+const top_of = plot => {
+    const { x, step, series, top, stack } = plot.data;
+    if (!stack || top === 100) return top;
+    let most = 0;
+    x.forEach((start, i) => {
+        if (start + step > plot.low && start < plot.high)
+            most = Math.max(most, series.reduce((sum, s) => sum + (s.y[i] || 0), 0));
+    });
+    return most ? Math.min(top, most * 1.05) : top;
+};
+const draw_y = (plot, high) => {
+    const axis = plot.svg.querySelector('.axis');
+    if (!plot.data.stack) return;
+    axis.textContent = '';
+    for (const value of ticks(0, high, 5)) {
+        const y = plot.height * (1 - value / high);
+        axis.append(make('line', { x1: 0, x2: '100%', y1: y, y2: y }),
+            make('text', { class: 'y', x: -8, y }, quantity(plot.data.yunit, value)));
+    }
+};
 const draw_ticks = plot => {
     const axis = plot.svg.querySelector('.across');
     axis.textContent = '';
@@ -100,7 +121,9 @@ const zoom = (low, high) => {
         plot.low = Math.min(Math.max(low, data.low), data.high - width);
         plot.high = plot.low + width;
         const scale = 1000 / (data.high - data.low);
-        plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} 0 ${width * scale} 1000`);
+        const high = top_of(plot), share = 1000 * high / data.top;
+        plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} ${1000 - share} ${width * scale} ${share}`);
+        draw_y(plot, high);
         draw_ticks(plot);
         show(plot, plot.at);
     }

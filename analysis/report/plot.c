@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { BOX = 1000, Y_TICKS = 5, X_TICKS = 8, AXIS = 22 /* px below the box */ };
+enum { BOX = 1000, Y_TICKS = 5, Y_DECADES = 7, X_TICKS = 8, AXIS = 22 /* px below the box */ };
 
 /* --- shapes ----------------------------------------------------------------------------------- */
 
@@ -76,12 +76,61 @@ static void stack(const struct plot *p, const double *x, size_t points, double s
     html(p->out, "\"/>");
 }
 
+enum { TONES = 5, LANE_NAME = 15 /* px of a lane */ };
+
+/* 0: nothing; TONES: within a tenth of the most. */
+static u32 tone(const struct plot *p, double y)
+{
+    double least = p->y.high * pow(10, -TONES);
+    return y <= 0 || isnan(y) ? 0 : 1 + (u32)fmin(TONES - 1, fmax(0, floor(log10(y / least))));
+}
+
+/* The steps of one tone, neighbours in one piece. */
+static void lane_tone(const struct plot *p, const double *x, size_t points, double step,
+                      const struct series *s, u32 which, double top, double bottom)
+{
+    bool any = false;
+    for (size_t first = 0, end; first < points; first = end) {
+        end = first + 1;
+        if (tone(p, s->y[first]) != which)
+            continue;
+        while (end < points && joins(x, end, step) && tone(p, s->y[end]) == which)
+            end++;
+        html(p->out, any ? "" : "<path class=\"lane t%u c%u\" d=\"", which, s->color);
+        any = true;
+        html(p->out, "M%.1f %.1fH%.1fV%.1fH%.1fZ", px(p, x[first]), top, px(p, x[end - 1] + step),
+             bottom, px(p, x[first]));
+    }
+    html(p->out, any ? "\"/>" : "");
+}
+
+static void lane(const struct plot *p, const double *x, size_t points, double step,
+                 const struct series *series, u32 s)
+{
+    double unit = (double)BOX / p->height;
+    double top = (s * LANE + LANE_NAME) * unit, bottom = (s * LANE + LANE - 1) * unit;
+    for (u32 which = 1; which <= TONES; which++)
+        lane_tone(p, x, points, step, &series[s], which, top, bottom);
+}
+
+/* Above the shapes, where letters are not stretched. */
+static void lane_names(const struct plot *p, const struct series *series, u32 count)
+{
+    html(p->out, "<g class=\"axis names\">");
+    for (u32 s = 0; s < count; s++) {
+        html(p->out, "<text x=\"2\" y=\"%u\">", s * LANE + LANE_NAME - 4);
+        html_text(p->out, series[s].name);
+        html(p->out, "</text>");
+    }
+    html(p->out, "</g>");
+}
+
 /* --- axes ------------------------------------------------------------------------------------- */
 
 static void y_axis(const struct plot *p)
 {
     double ticks[TICKS_MAX];
-    u32 count = scale_ticks(&p->y, Y_TICKS, ticks);
+    u32 count = scale_ticks(&p->y, p->y.log ? Y_DECADES : Y_TICKS, ticks);
     char text[QUANTITY];
     html(p->out, "<g class=\"axis\">");
     for (u32 i = 0; i < count; i++) {
@@ -156,14 +205,16 @@ static void numbers(FILE *out, const double *values, size_t count, int digits)
     html(out, "]");
 }
 
-static void data(const struct plot *p, const double *x, size_t points, double step,
-                 const struct series *series, u32 count)
+static void data(const struct plot *p, enum plot_shape shape, const double *x, size_t points,
+                 double step, const struct series *series, u32 count)
 {
     html(p->out,
          "<script type=\"application/json\" class=\"points\">{\"log\":%s,\"low\":%.10g,"
-         "\"high\":%.10g,\"xunit\":\"%s\",\"yunit\":\"%s\",\"step\":%.10g,\"x\":",
-         p->x.log ? "true" : "false", p->x.low, p->x.high,
-         p->ticks ? "nines" : unit_names[p->x_unit], unit_names[p->y_unit], step);
+         "\"high\":%.10g,\"top\":%.10g,\"stack\":%s,\"xunit\":\"%s\",\"yunit\":\"%s\",\"step\":%."
+         "10g,\"x\":",
+         p->x.log ? "true" : "false", p->x.low, p->x.high, p->y.high,
+         shape == PLOT_STACK ? "true" : "false", p->ticks ? "nines" : unit_names[p->x_unit],
+         unit_names[p->y_unit], step);
     numbers(p->out, x, points, 10);
     html(p->out, ",\"series\":[");
     for (u32 s = 0; s < count; s++) {
@@ -190,12 +241,9 @@ static void begin(const struct plot *p, const char *words)
     html(p->out, "</desc>");
 }
 
-void plot(const struct plot *p, enum plot_shape shape, const char *words, const double *x,
-          size_t points, double step, const struct series *series, u32 count)
+static void shapes(const struct plot *p, enum plot_shape shape, const double *x, size_t points,
+                   double step, const struct series *series, u32 count)
 {
-    begin(p, words);
-    y_axis(p);
-    x_axis(p);
     html(p->out,
          "<svg class=\"box\" aria-hidden=\"true\" width=\"100%%\" height=\"%u\" "
          "viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\"><title>%s</title>",
@@ -203,11 +251,27 @@ void plot(const struct plot *p, enum plot_shape shape, const char *words, const 
     for (u32 s = 0; s < count; s++) {
         if (shape == PLOT_LINES)
             line(p, x, points, &series[s]);
+        else if (shape == PLOT_LANES)
+            lane(p, x, points, step, series, s);
         else
             stack(p, x, points, step, series, s);
     }
-    html(p->out, "</svg></svg></div>");
-    legend(p, shape, series, count);
-    data(p, x, points, step, series, count);
+    html(p->out, "</svg>");
+}
+
+void plot(const struct plot *p, enum plot_shape shape, const char *words, const double *x,
+          size_t points, double step, const struct series *series, u32 count)
+{
+    begin(p, words);
+    if (shape != PLOT_LANES)
+        y_axis(p);
+    x_axis(p);
+    shapes(p, shape, x, points, step, series, count);
+    if (shape == PLOT_LANES)
+        lane_names(p, series, count);
+    html(p->out, "</svg></div>");
+    if (shape != PLOT_LANES)
+        legend(p, shape, series, count);
+    data(p, shape, x, points, step, series, count);
     html(p->out, "</figure>\n");
 }

@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { PLOT_POINTS = 2000, PLOT_SERIES = 8 };
+enum { PLOT_POINTS = 2000, PLOT_SERIES = 8, LANE = 32 /* px, of a lane with its name */ };
 
 struct tick {
     double at;
@@ -26,7 +26,7 @@ struct plot {
     const char *title, *note; /* note: what the axes are */
     struct scale x, y;
     enum unit x_unit, y_unit;
-    u32 height;               /* of the box, px */
+    u32 height;               /* of the box, px; LANE times the series of PLOT_LANES */
     const struct tick *ticks; /* of x, if not every so much; ended by a NULL label */
     bool zooms;               /* x is guest time: zooms together with others of its kind */
 };
@@ -40,6 +40,8 @@ struct series {
 
 enum plot_shape {
     PLOT_LINES, /* one line a series */
+    PLOT_LANES, /* a lane a series, with its name: the darker the more, each tone a tenth of the
+                   next */
     PLOT_STACK, /* steps on top of each other, from x[i] to x[i + 1]; the last one `step` wide */
 };
 

@@ -2,6 +2,7 @@
  */
 #include "analysis/report/draw.h"
 #include "analysis/report/html.h"
+#include "analysis/shares.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@ struct table {
     FILE *out;
     const struct findings *findings;
     const struct kept_table *kept;
-    u64 hz; /* of the host's TSC; 0: not known */
+    u64 hz;       /* of the host's TSC; 0: not known */
+    u128 *shares; /* by cell: those of SHARE columns in 0.01 % */
 };
 
 /* --- cells ------------------------------------------------------------------------------------ */
@@ -53,31 +55,67 @@ static void put_number(const struct table *t, const struct column *column, u128 
     else if (column->type == CELL_NS)
         put_thousandths(t->out, number);
     else if (column->type == CELL_SHARE)
-        html(t->out, "%u.%02u", (u32)(number / 1000000), (u32)(number % 1000000 / 10000));
+        html(t->out, "%u.%02u", (u32)(number / 100), (u32)(number % 100));
     else if (column->type == CELL_HEX)
         html(t->out, "0x%" PRIx64, (u64)number);
     else
         html(t->out, "%s", grouped(number, text));
 }
 
-/* The number itself goes along, for sorting and for programs. */
-static void put_cell(const struct table *t, const struct column *column, const struct cell *cell)
+/* What the cell shows: a share as one of parts that add up to 100.00. */
+static u128 shown(const struct table *t, size_t cell)
 {
-    char digits[GROUPED];
-    if (cell->kind == CELL_WORDS) {
+    size_t column = cell % t->kept->column_count;
+    bool share = t->kept->columns[column].type == CELL_SHARE;
+    return share ? t->shares[cell] : t->kept->cells[cell].number;
+}
+
+/* The number itself goes along, for sorting and for programs. */
+static void put_number_cell(const struct table *t, const struct column *column, size_t cell)
+{
+    u128 number = t->kept->cells[cell].number;
+    html(t->out, "<td data-v=\"%.0Lf\"", (long double)number);
+    if (column->type == CELL_SHARE)
+        html(t->out, " class=\"share\" style=\"--share:%.2f%%\"", (double)number / 1e6);
+    html(t->out, ">");
+    put_number(t, column, shown(t, cell));
+}
+
+static void put_cell(const struct table *t, const struct column *column, size_t at)
+{
+    const struct cell *cell = &t->kept->cells[at];
+    if (cell->kind == CELL_NUMBER) {
+        put_number_cell(t, column, at);
+    } else if (cell->kind == CELL_WORDS) {
         html(t->out, "<td class=\"text\">");
         html_text(t->out, cell->text);
-    } else if (cell->kind == CELL_EMPTY) {
-        html(t->out, "<td class=\"none\">–");
     } else {
-        snprintf(digits, sizeof(digits), "%.0Lf", (long double)cell->number);
-        html(t->out, "<td data-v=\"%s\"", digits);
-        if (column->type == CELL_SHARE)
-            html(t->out, " class=\"share\" style=\"--share:%.2f%%\"", (double)cell->number / 1e6);
-        html(t->out, ">");
-        put_number(t, column, cell->number);
+        html(t->out, "<td class=\"none%s\">–", column->type == CELL_TEXT ? " text" : "");
     }
     html(t->out, "</td>");
+}
+
+/* Percent of each SHARE column, so that what is printed adds up; NULL: no memory. */
+static u128 *apportion(const struct kept_table *kept)
+{
+    size_t rows = kept->row_count, columns = kept->column_count;
+    u128 *shares = calloc(rows * columns + 1, sizeof(*shares));
+    u128 *parts = calloc(rows + 1, sizeof(*parts));
+    bool done = shares && parts;
+    for (size_t c = 0; done && c < columns; c++) {
+        if (kept->columns[c].type != CELL_SHARE)
+            continue;
+        for (size_t i = 0; i < rows; i++)
+            parts[i] = kept->cells[i * columns + c].number;
+        done = shares_apportion(parts, rows, 100 * 100);
+        for (size_t i = 0; i < rows; i++)
+            shares[i * columns + c] = parts[i];
+    }
+    free(parts);
+    if (done)
+        return shares;
+    free(shares);
+    return NULL;
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -103,6 +141,16 @@ static void put_commands(const struct table *t, size_t row)
     free(word);
 }
 
+/* Columns without a title are for programs; one without a value says nothing. */
+static bool is_shown(const struct kept_table *kept, size_t column)
+{
+    for (size_t row = 0; row < kept->row_count && kept->columns[column].title; row++) {
+        if (kept->cells[row * kept->column_count + column].kind != CELL_EMPTY)
+            return true;
+    }
+    return false;
+}
+
 static bool has_exits(const struct table *t)
 {
     return kept_column(t->kept, "exit") != KEPT_NONE;
@@ -113,30 +161,36 @@ static void put_row(const struct table *t, size_t row)
     const struct kept_table *kept = t->kept;
     html(t->out, "<tr>");
     for (size_t c = 0; c < kept->column_count; c++) {
-        if (kept->columns[c].title)
-            put_cell(t, &kept->columns[c], &kept->cells[row * kept->column_count + c]);
+        if (is_shown(kept, c))
+            put_cell(t, &kept->columns[c], row * kept->column_count + c);
     }
     if (has_exits(t))
         put_commands(t, row);
     html(t->out, "</tr>\n");
 }
 
+/* The column's title without its unit, which has a place of its own. */
+static void put_title(const struct table *t, const struct column *column)
+{
+    const char *title = is_moment(column) ? "Guest time" : column->title;
+    size_t length = strlen(title);
+    if (column->type == CELL_SHARE && title[length - 1] == '%')
+        length--;
+    if (column->type == CELL_NS && length > 3 && !strcmp(title + length - 3, " ns"))
+        length -= 3;
+    html(t->out, "<th scope=\"col\"%s>%.*s", column->type == CELL_TEXT ? " class=\"text\"" : "",
+         (int)length, title);
+    if (*unit_of(t, column))
+        html(t->out, " <small>%s</small>", unit_of(t, column));
+    html(t->out, "</th>");
+}
+
 static void put_head(const struct table *t)
 {
     html(t->out, "<thead><tr>");
     for (size_t c = 0; c < t->kept->column_count; c++) {
-        const struct column *column = &t->kept->columns[c];
-        if (!column->title)
-            continue;
-        /* The unit has its own place. */
-        size_t length = strcspn(column->title, "%");
-        const char *title = is_moment(column) ? "Guest time" : column->title;
-        html(t->out, "<th scope=\"col\" class=\"%s\">%.*s",
-             column->type == CELL_TEXT ? "text" : "number",
-             (int)(is_moment(column) ? strlen(title) : length), title);
-        if (*unit_of(t, column))
-            html(t->out, " <small>%s</small>", unit_of(t, column));
-        html(t->out, "</th>");
+        if (is_shown(t->kept, c))
+            put_title(t, &t->kept->columns[c]);
     }
     if (has_exits(t))
         html(t->out, "<th scope=\"col\" class=\"text\">What led there</th>");
@@ -146,9 +200,9 @@ static void put_head(const struct table *t)
 void draw_table(FILE *out, const struct findings *findings, const struct kept_table *kept,
                 const char *id, const char *caption)
 {
-    struct table t = {out, findings, kept, findings->covered.subject.tsc_hz};
+    struct table t = {out, findings, kept, findings->covered.subject.tsc_hz, apportion(kept)};
     char text[GROUPED];
-    size_t rows = min_u64(kept->row_count, TABLE_ROWS);
+    size_t rows = t.shares ? min_u64(kept->row_count, TABLE_ROWS) : 0;
     html(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"%s\">", caption);
     html(out, "<table id=\"%s\"><caption>%s</caption>", id, caption);
     put_head(&t);
@@ -159,6 +213,7 @@ void draw_table(FILE *out, const struct findings *findings, const struct kept_ta
     if (rows < kept->row_count)
         html(out, "<p class=\"note\">%s more rows are not shown; the command has them all.</p>\n",
              grouped(kept->row_count - rows, text));
+    free(t.shares);
 }
 
 /* --- where the numbers come from -------------------------------------------------------------- */
