@@ -74,18 +74,6 @@ static struct memory_image memory_of(const struct test *t, const struct outcome 
     return memory;
 }
 
-static bool same_memory(const struct test *t, const struct outcome *a, const struct outcome *b)
-{
-    static struct memory_image first, second;
-    if (t->bits != 64 && pushed_undefined(t, code_address(&a->state)))
-        return true; /* where it is depends on SS */
-    if (!memcmp(&a->memory, &b->memory, sizeof(a->memory)))
-        return true;
-    first = memory_of(t, a);
-    second = memory_of(t, b);
-    return !memcmp(&first, &second, sizeof(first));
-}
-
 /* Linux says "present" of every address of its own. */
 static u32 error_of(const struct outcome *o)
 {
@@ -99,12 +87,32 @@ static const struct form *last_form(const struct test *t, u64 address)
     return p && address == CODE + (u64)t->offset + p->start ? p->form : NULL;
 }
 
-/* Of FXSAVE and FXRSTOR some CPUs name the last byte, not the first, of what faults. */
+/* A fault of FXSAVE, FNSAVE and the like: some CPUs name the last byte, not the first, and some
+ * have written before it. */
+static bool large_operand(const struct test *t, const struct outcome *o)
+{
+    const struct form *f = last_form(t, code_address(&o->state));
+    return f && f->setup >= FOR_FXRSTOR && f->setup <= FOR_POINTERS && o->vector != BREAKPOINT;
+}
+
 static bool same_address(const struct test *t, const struct outcome *a, const struct outcome *b)
 {
-    const struct form *f = last_form(t, code_address(&a->state));
-    u64 far = f && f->map == MAP_0F && f->first == 0xae ? 512 : 1;
+    u64 far = large_operand(t, a) ? 512 : 1;
     return a->address - b->address < far || b->address - a->address < far;
+}
+
+static bool same_memory(const struct test *t, const struct outcome *a, const struct outcome *b)
+{
+    static struct memory_image first, second;
+    if (large_operand(t, a))
+        return true;
+    if (t->bits != 64 && pushed_undefined(t, code_address(&a->state)))
+        return true; /* where it is depends on SS */
+    if (!memcmp(&a->memory, &b->memory, sizeof(a->memory)))
+        return true;
+    first = memory_of(t, a);
+    second = memory_of(t, b);
+    return !memcmp(&first, &second, sizeof(first));
 }
 
 /* DPPS and DPPD that end in #XM: the software processor shows the flags of all their steps, a CPU

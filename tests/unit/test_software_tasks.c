@@ -5,8 +5,8 @@
 #include "tests/software/guest_code.h"
 #include "vmx/software/cpu.h"
 
-GUEST_CODE(far_call, ".code32\ncall 0x78:0x1234");
-GUEST_CODE(far_jump, ".code32\njmp 0x78:0x1234");
+GUEST_CODE(call_task, ".code32\ncall 0x78:0x1234");
+GUEST_CODE(jump_to_task, ".code32\njmp 0x78:0x1234");
 GUEST_CODE(return_back, ".code32\niretd");
 GUEST_CODE(interrupt, ".code32\nint 0x40");
 GUEST_CODE(undefined, ".code32\nud2");
@@ -27,34 +27,34 @@ static void make_task_gate(u32 vector)
 /* The exit is that of the instruction or event at BARE_CODE; nothing of the guest has changed. */
 static void expect_switch(enum task_source source)
 {
-    u64 rsp = bare.vcpu.gpr[RSP];
-    cr_assert_eq(run_to_exit(), EXIT_TASK_SWITCH, "exit %u", bare.vcpu.exit.reason);
-    cr_assert_eq(bare.vcpu.exit.qualification, NEW_TSS | (u64)source << 30);
-    cr_assert_eq(bare.vcpu.rip, BARE_CODE);
-    cr_assert_eq(bare.vcpu.gpr[RSP], rsp);
+    u64 rsp = bare.h.vcpu.gpr[RSP];
+    cr_assert_eq(run_to_exit(), EXIT_TASK_SWITCH, "exit %u", bare.h.vcpu.exit.reason);
+    cr_assert_eq(bare.h.vcpu.exit.qualification, NEW_TSS | (u64)source << 30);
+    cr_assert_eq(bare.h.vcpu.rip, BARE_CODE);
+    cr_assert_eq(bare.h.vcpu.gpr[RSP], rsp);
 }
 
 Test(software_tasks, by_call_and_jmp)
 {
-    START(BARE_32, far_call);
+    START(BARE_32, call_task);
     make_tss(AVAILABLE);
     expect_switch(TASK_BY_CALL);
-    cr_assert_eq(bare.vcpu.exit.length, 7);
-    cr_assert_eq(bare.vcpu.exit.vectoring, 0);
-    START(BARE_32, far_jump);
+    cr_assert_eq(bare.h.vcpu.exit.length, 7);
+    cr_assert_eq(bare.h.vcpu.exit.vectoring, 0);
+    START(BARE_32, jump_to_task);
     make_tss(AVAILABLE);
     expect_switch(TASK_BY_JMP);
-    cr_assert_eq(bare.vcpu.exit.length, 7);
+    cr_assert_eq(bare.h.vcpu.exit.length, 7);
 }
 
 Test(software_tasks, by_iret_of_a_nested_task)
 {
     START(BARE_32, return_back);
     make_tss(BUSY);
-    bare.vcpu.rflags |= RF_NT;
+    bare.h.vcpu.rflags |= RF_NT;
     bare_poke(vmcs_read(VMCS_GUEST_TR_BASE), NEW_TSS);
     expect_switch(TASK_BY_IRET);
-    cr_assert_eq(bare.vcpu.exit.length, 1);
+    cr_assert_eq(bare.h.vcpu.exit.length, 1);
 }
 
 Test(software_tasks, by_int_n_through_a_task_gate)
@@ -63,8 +63,8 @@ Test(software_tasks, by_int_n_through_a_task_gate)
     make_tss(AVAILABLE);
     make_task_gate(0x40);
     expect_switch(TASK_BY_IDT);
-    cr_assert_eq(bare.vcpu.exit.vectoring, EVENT(EVENT_SOFTWARE_INTERRUPT, 0x40));
-    cr_assert_eq(bare.vcpu.exit.length, 2);
+    cr_assert_eq(bare.h.vcpu.exit.vectoring, EVENT(EVENT_SOFTWARE_INTERRUPT, 0x40));
+    cr_assert_eq(bare.h.vcpu.exit.length, 2);
 }
 
 Test(software_tasks, by_an_exception_through_a_task_gate)
@@ -73,7 +73,7 @@ Test(software_tasks, by_an_exception_through_a_task_gate)
     make_tss(AVAILABLE);
     make_task_gate(VECTOR_UD);
     expect_switch(TASK_BY_IDT);
-    cr_assert_eq(bare.vcpu.exit.vectoring, EVENT(EVENT_HARDWARE_EXCEPTION, VECTOR_UD));
+    cr_assert_eq(bare.h.vcpu.exit.vectoring, EVENT(EVENT_HARDWARE_EXCEPTION, VECTOR_UD));
 }
 
 Test(software_tasks, by_an_injected_interrupt_through_a_task_gate)
@@ -81,15 +81,15 @@ Test(software_tasks, by_an_injected_interrupt_through_a_task_gate)
     START(BARE_32, undefined);
     make_tss(AVAILABLE);
     make_task_gate(0x41);
-    bare.vcpu.rflags |= RF_IF;
+    bare.h.vcpu.rflags |= RF_IF;
     bare_inject(EVENT(EVENT_EXTERNAL, 0x41), 0, 0);
     expect_switch(TASK_BY_IDT);
-    cr_assert_eq(bare.vcpu.exit.vectoring, EVENT(EVENT_EXTERNAL, 0x41));
+    cr_assert_eq(bare.h.vcpu.exit.vectoring, EVENT(EVENT_EXTERNAL, 0x41));
 }
 
 Test(software_tasks, not_in_ia32e_mode)
 {
-    START(BARE_COMPATIBILITY, far_jump);
+    START(BARE_COMPATIBILITY, jump_to_task);
     bare_poke(BARE_GDT + NEW_TSS, 103 | (u64)BARE_DATA << 16 | (u64)AVAILABLE << 40);
     vmcs_write(VMCS_EXCEPTION_BITMAP, 1u << VECTOR_GP);
     cr_assert_eq(run_to_exit(), EXIT_EXCEPTION_NMI);
