@@ -31,7 +31,8 @@ enum { /* selectors of protected_gdt */
        P_FREE = 0x38 /* the guest's own, up to 0xf8 */
 };
 extern u64 protected_gdt[32];
-extern u64 protected_idt[256]; /* all gates to the handler; 3, 4 and 0x40-0x5f for all levels */
+extern u64
+    protected_idt[256]; /* empty gates go to the handler; 3, 4 and 0x40-0x5f for all levels */
 extern u8
     protected_tss[104 + 32 + 8193]; /* 32 bytes of interrupt redirection, then the I/O bitmap */
 

@@ -19,6 +19,8 @@ void protected_enter(const struct experiment *, struct ending *, u64 count);
 static void make_idt(void)
 {
     for (u64 i = 0; i < 256; i++) {
+        if (protected_idt[i])
+            continue;
         u64 at = (u64)protected_stubs + 16 * i;
         u64 dpl = i == BP || i == OF || (i >= 0x40 && i < 0x60) ? 3 : 0;
         protected_idt[i] =
