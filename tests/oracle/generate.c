@@ -444,17 +444,23 @@ static bool unlimited(const struct generator *g)
     return g->test->bits == 64 || ds == USER_DATA || ds == LDT_SELECTOR(LDT_DATA16);
 }
 
+static bool plain(const struct form *f)
+{
+    return !f->undefined && !f->setup && !(f->flags & SHIFTS);
+}
+
 static const struct form *choose_form(struct generator *g)
 {
     for (;;) {
-        u32 share = below(g, 100), i = 0;
+        u32 share = g->plain ? 0 : below(g, 100), i = 0;
         for (; share >= form_groups[i].share; i++)
             share -= form_groups[i].share;
         const struct form *f = &form_groups[i].forms[below(g, form_groups[i].count)];
         bool vector = f->map != MAP_LEGACY && f->flags & (VECTOR_REG | VECTOR_RM);
         if (f->flags & (g->test->bits == 64 ? NOT_64 : ONLY_64) ||
             (saves_state(f) && !(g->saves && unlimited(g))) ||
-            (g->alignment && vector && f->operands != REGISTERS) || undefined_result(g, f))
+            (g->alignment && vector && f->operands != REGISTERS) || undefined_result(g, f) ||
+            (g->plain && !plain(f)))
             continue;
         return f;
     }
@@ -631,11 +637,12 @@ static void choose_offset(struct generator *g)
 void generate(struct test *test, u64 seed, u8 bits)
 {
     struct generator g = {.test = test, .random = mix64(seed + 0x9e3779b97f4a7c15ull) | 1};
-    u32 wanted = 1 + below(&g, 16);
     test->seed = seed;
     test->bits = bits;
     test->pieces = 0;
     test->image = below(&g, IMAGES);
+    g.plain = chance(&g, 20);
+    u32 wanted = 1 + below(&g, g.plain ? 40 : 16);
     g.alignment = chance(&g, 5);
     g.saves = !g.alignment && chance(&g, 20);
     begin_state(&g);

@@ -19,7 +19,8 @@ struct generator {
     u64 value[16];        /* of those, and of RBP and RSP at the start */
     u32 length;           /* of the code so far */
     u32 nested;
-    bool ends;           /* what follows may run in another mode */
+    bool ends;  /* what follows may run in another mode */
+    bool plain; /* integer operations alone, without cleaning: runs that are compiled as one */
     u32 base[SEG_COUNT]; /* of the segments at the start */
     bool alignment;      /* AC may be set; no SSE operands in memory: only some CPUs check those */
     bool saves; /* x87 state is saved; its clean-up must run: no steps, no end of the page */
