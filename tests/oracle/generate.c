@@ -335,6 +335,17 @@ static void prepare_fxrstor(struct generator *g, const struct place *place)
     prepare_word(g, place, 0, 0x37f);
 }
 
+/* SS of 16-bit tests keeps its 16-bit stack pointer: the high half of ESP leads to what the child
+ * is entered from. */
+static u16 choose_selector_for(struct generator *g, const struct form *f)
+{
+    static const u16 others[] = {0, 3, 0x7f, LDT_SELECTOR(LDT_ABSENT), LDT_SELECTOR(LDT_READ_ONLY)};
+    bool loads_ss = (f->first == 0x8e && f->reg == SEG_SS) || f->first == 0x17 || f->first == 0xb2;
+    if (g->test->bits != 16 || !loads_ss)
+        return choose_selector(g);
+    return chance(g, 60) ? LDT_SELECTOR(LDT_STACK16) : others[below(g, ARRAY_SIZE(others))];
+}
+
 static void prepare(struct generator *g, const struct choice *c)
 {
     const struct form *form = c->form;
@@ -383,15 +394,15 @@ static void prepare(struct generator *g, const struct choice *c)
         break;
     case FOR_SELECTOR:
         if (place)
-            prepare_memory(g, place, choose_selector(g), 2);
+            prepare_memory(g, place, choose_selector_for(g, form), 2);
         else
-            prepare_register(g, c->rm, choose_selector(g));
+            prepare_register(g, c->rm, choose_selector_for(g, form));
         break;
     case FOR_FAR_POINTER:
-        prepare_word(g, place, operand_size_of(g, c), choose_selector(g));
+        prepare_word(g, place, operand_size_of(g, c), choose_selector_for(g, form));
         break;
     case FOR_POP_SELECTOR:
-        prepare_push(g, choose_selector(g));
+        prepare_push(g, choose_selector_for(g, form));
         break;
     case FOR_FXRSTOR:
         prepare_fxrstor(g, place);
