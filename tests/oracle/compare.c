@@ -160,18 +160,20 @@ static bool same_refusal(const struct test *t, const struct outcome *native,
     return f && f->flags & ENDS && (page_ends || segment_ends) && software->vector == UNDEFINED;
 }
 
-/* Of CMPS and MOVS that may not access either operand, the vendors choose. */
-static bool same_string_fault(const struct test *t, const struct outcome *a,
-                              const struct outcome *b)
+/* Outside 64-bit mode several things may be wrong with the operands of CMPS and MOVS, or with a
+ * large one, and the vendors choose which of them faults. */
+static bool same_refused_access(const struct test *t, const struct outcome *a,
+                                const struct outcome *b)
 {
     const struct form *f = last_form(t, code_address(&a->state));
-    return t->bits != 64 && f && f->setup == FOR_STRING && a->vector != BREAKPOINT &&
+    bool string = f && f->setup == FOR_STRING;
+    return t->bits != 64 && (string || large_operand(t, a)) && a->vector != BREAKPOINT &&
            b->vector != BREAKPOINT;
 }
 
 static bool same_event(const struct test *t, const struct outcome *a, const struct outcome *b)
 {
-    if (same_string_fault(t, a, b))
+    if (same_refused_access(t, a, b))
         return true;
     return same_refusal(t, a, b) ||
            (a->vector == b->vector && error_of(a) == error_of(b) && same_address(t, a, b));
