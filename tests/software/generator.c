@@ -686,7 +686,7 @@ static void set_registers(void)
     for (u32 n = take() % 4; n; n--)
         v->gpr[take() % GPR_COUNT] = take_address();
     v->count = COUNT_START;
-    v->rflags = 2 | (take_bytes(3) & 0x244fd5);
+    v->rflags = 2 | (take_bytes(3) & 0x247fd5 & ~(u64)RF_VM) | (v->rflags & RF_VM);
     for (u32 i = 0; i < 0x1000; i += 8)
         bare_poke(BARE_DATA + 0x1000 + i, i * 0x0101010101010101ull);
 }
@@ -720,7 +720,7 @@ static void plan_outside(struct plan *plan)
 
 void generate(const u8 *data, size_t size, struct plan *plan)
 {
-    static const u16 bits[BARE_MODES] = {64, 64, 32, 32, 32, 32, 16, 16, 16};
+    static const u16 bits[BARE_MODES] = {64, 64, 32, 32, 32, 32, 16, 16, 16, 16};
     memset(plan, 0, sizeof(*plan));
     g.at = data, g.end = data + size;
     u8 mode = take();

@@ -292,6 +292,12 @@ static void set_mode(enum bare_mode mode)
         set_control(CR0_PE, 0, 0, 0);
         set_segments(0x9b, SEL_CODE16, 0x93, SEL_DATA16, 0xffff);
         break;
+    case BARE_VIRTUAL:
+        set_control(CR0_PE, 0, CR4_OSFXSR, 0);
+        set_segments(0xf3, 0, 0xf3, 0, 0xffff);
+        bare.h.vcpu.rflags |= RF_VM;
+        vmcs_write(VMCS_GUEST_RFLAGS, bare.h.vcpu.rflags);
+        break;
     default:
         set_control(0, 0, 0, 0);
         set_segments(0x9b, 0, 0x93, 0, 0xffff);
@@ -301,16 +307,17 @@ static void set_mode(enum bare_mode mode)
 /* 16-bit code cannot reach BARE_CODE without a base. */
 static void set_bases(enum bare_mode mode)
 {
-    if (mode != BARE_16 && mode != BARE_REAL)
+    bool real = mode == BARE_REAL || mode == BARE_VIRTUAL;
+    if (mode != BARE_16 && !real)
         return;
-    if (mode == BARE_REAL)
+    if (real)
         vmcs_write(VMCS_GUEST_CS, BARE_CODE >> 4);
     vmcs_write(VMCS_GUEST_CS_BASE, BARE_CODE);
     bare.h.vcpu.rip = 0;
     vmcs_write(VMCS_GUEST_RIP, 0);
     bare.h.vcpu.gpr[RSP] = 0x8000;
     vmcs_write(VMCS_GUEST_SS_BASE, BARE_STACK - 0x8000);
-    if (mode == BARE_REAL)
+    if (real)
         vmcs_write(VMCS_GUEST_SS, (BARE_STACK - 0x8000) >> 4);
 }
 

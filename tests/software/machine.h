@@ -21,6 +21,7 @@ enum bare_mode {
     BARE_16,
     BARE_REAL,
     BARE_COMPATIBILITY_16,
+    BARE_VIRTUAL, /* virtual-8086 mode */
     BARE_MODES
 };
 

@@ -5,6 +5,9 @@
 #include "tests/software/guest_code.h"
 #include "vmx/software/cpu.h"
 
+/* Guests that run for ever fail. */
+TestSuite(software_blocks, .timeout = 60);
+
 /* Runs MOV EAX, imm32 twice; before the second time the dword at [RBX] becomes ECX. */
 GUEST_CODE(twice, "mov edx, 2\n"
                   "2: mov eax, 0x11111111\n"

@@ -5,6 +5,9 @@
 #include "tests/software/guest_code.h"
 #include "vmx/software/cpu.h"
 
+/* Guests that run for ever fail. */
+TestSuite(software_events, .timeout = 60);
+
 GUEST_CODE(idle, "nop\nnop\nnop\nnop");
 GUEST_CODE(stop_here, "hlt");
 enum { RF_GUEST = RF_IF | 2 };

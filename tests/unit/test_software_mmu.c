@@ -5,6 +5,9 @@
 #include "tests/software/guest_code.h"
 #include "vmx/software/cpu.h"
 
+/* Guests that run for ever fail. */
+TestSuite(software_mmu, .timeout = 60);
+
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, G = 0x100 };
 #define XD BIT(63)
 #define DATA_PTE (BARE_PT + 8 * (BARE_DATA / PAGE_SIZE))

@@ -4,6 +4,9 @@
 #include "tests/software/guest_code.h"
 #include "vmx/software/cpu.h"
 
+/* Guests that run for ever fail. */
+TestSuite(software_stops, .timeout = 60);
+
 /* RAX counts the instructions done in the loop: each adds one, the fused comparison and jump two.
  */
 GUEST_CODE(counting, "2: lea rax, [rax + 1]\n"

@@ -16,6 +16,9 @@
 #include "vmx/software/exec.h"
 #include "vmx/software/thunk.h"
 
+/* Guests that run for ever fail. */
+TestSuite(software_thunks, .timeout = 60);
+
 /* SSE, SSE4.2, MMX and x87, with and without memory; results in RAX, RBX, RCX and RDX. */
 GUEST_CODE(vectors, "movdqu xmm1, [rsi]\n"
                     "paddd xmm1, xmm1\n"
