@@ -6,7 +6,7 @@
 #include "vmx/software/cpu.h"
 
 /* Guests that run for ever fail. */
-TestSuite(software_blocks, .timeout = 60);
+TestSuite(software_blocks, .timeout = 20);
 
 /* Runs MOV EAX, imm32 twice; before the second time the dword at [RBX] becomes ECX. */
 GUEST_CODE(twice, "mov edx, 2\n"
@@ -92,6 +92,8 @@ Test(software_blocks, code_at_physical_address_0)
     bare.h.vcpu.gpr[RCX] = 0x66666666;
     cr_assert_eq(run_to_exit(), EXIT_HLT);
     cr_assert_eq(bare.h.vcpu.gpr[RAX], 0x66666666);
+    bare.h.vcpu.rip = 0; /* the block that began here is stale */
+    cr_assert_eq(run_to_exit(), EXIT_HLT);
 }
 
 /* The first HLT is reached only when REP STOS has been overwritten: it is fetched for each

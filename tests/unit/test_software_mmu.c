@@ -65,6 +65,24 @@ Test(software_mmu, d_is_set_again_after_invlpg)
     cr_assert_eq(bare_peek(DATA_PTE) & D, D);
 }
 
+GUEST_CODE(clear_dirty_only, "mov dword ptr [rdi], ebx\n"
+                             "btr dword ptr [rdx], 6\n"
+                             "mov dword ptr [rdi], ebx\n"
+                             "hlt");
+
+/* Without a flush the page stays writable to the TLB, also where it has no write tag. */
+Test(software_mmu, d_stays_clear_without_a_flush_beside_code_too)
+{
+    static const u64 places[] = {BARE_DATA, BARE_CODE + 0x800};
+    for (u32 i = 0; i < ARRAY_SIZE(places); i++) {
+        START(BARE_64, clear_dirty_only);
+        bare.h.vcpu.gpr[RDI] = places[i];
+        bare.h.vcpu.gpr[RDX] = BARE_PT + 8 * (places[i] / PAGE_SIZE);
+        cr_assert_eq(run_to_exit(), EXIT_HLT);
+        cr_assert_eq(bare_peek(bare.h.vcpu.gpr[RDX]) & D, 0, "%#lx", places[i]);
+    }
+}
+
 /* --- flushing -------------------------------------------------------------------------------- */
 
 /* Reads [RSI]; writes RDX into the page-table entry at RBX; flushes; reads again into ECX. */
