@@ -5,7 +5,7 @@
 
 #include "analysis/timeline.h"
 #include "tests/unit/recorded_run.h"
-#include "trace/timeline.h"
+#include "trace/moments.h"
 
 #include <criterion/criterion.h>
 
