@@ -47,7 +47,7 @@ static void describe(struct trace *trace, struct subject *subject)
         .tsc_hz = m->tsc_hz,
         .clock = m->clock,
         .finished = m->finished,
-        .exits = trace_totals(trace, STREAM_OBSERVATION).exits,
+        .exits = trace_exits(trace),
         .count = m->count,
         .guest_ns = m->guest_ns,
         .identity = identity(trace),
@@ -82,6 +82,8 @@ static void choose_chunks(const struct walk *w)
     r->range_first_chunk = range->first > range->last ? 0 : chunk_of(w->trace, range->first);
     u64 end = range->first > range->last ? 0 : chunk_of(w->trace, range->last) + 1;
     r->range_chunks = min_u64(end, trace_chunk_count(w->trace)) - r->range_first_chunk;
+    if (w->pass->to.kind == POSITION_NONE) /* the last of them come with what is lost */
+        r->range_chunks += trace_lost_chunks(w->trace);
     u64 from = r->range_chunks * (w->pass->shard - 1) / w->pass->shards;
     r->first_chunk = r->range_first_chunk + from;
     r->chunks = r->range_chunks * w->pass->shard / w->pass->shards - from;
@@ -232,13 +234,21 @@ static void catch_up(struct walk *w)
         look_over(w, chunk);
 }
 
+/* A chunk of the range; those behind the last that the trace has were lost. */
+static struct failure read_chunk(const struct walk *w, u64 chunk, struct trace_batch *batch)
+{
+    if (chunk >= trace_chunk_count(w->trace))
+        return fail(BAD_INPUT, "%s", trace_damage(w->trace));
+    return trace_scan_read(w->scan, (size_t)chunk, batch);
+}
+
 static struct failure walk_chunks(struct walk *w)
 {
     struct trace_batch batch;
     const struct result *r = w->result;
     catch_up(w);
     for (u64 chunk = r->first_chunk; w->alive && chunk < r->first_chunk + r->chunks; chunk++) {
-        struct failure failure = trace_scan_read(w->scan, chunk, &batch);
+        struct failure failure = read_chunk(w, chunk, &batch);
         if (failure.code == NO_SPACE)
             return failure;
         if (failure.code)
@@ -339,7 +349,7 @@ static struct failure walk_trace(struct walk *w, const char *path)
     memset(w->failures, 0, w->count * sizeof(*w->failures));
     w->result->traces = 1;
     w->alive = w->count;
-    ATTEMPT(trace_open(path, &w->trace));
+    ATTEMPT(trace_open_rest(path, &w->trace));
     struct failure failure = walk(w);
     trace_close(w->trace);
     return failure;

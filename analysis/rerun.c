@@ -52,7 +52,7 @@ struct failure rerun(struct trace *trace, const struct observer *observer, enum 
     ATTEMPT(check(trace));
     job.mission = session_mission(trace_manifest(trace), MODE_REPLAY);
     if (show == RERUN_PROGRESS)
-        job.total_exits = trace_totals(trace, STREAM_OBSERVATION).exits;
+        job.total_exits = trace_exits(trace);
     struct carrier_outcome *outcome = calloc(1, sizeof(*outcome));
     if (!outcome)
         return fail(NO_SPACE, "no memory for a replay");

@@ -131,6 +131,9 @@ struct failure trace_scan_read(struct trace_scan *scan, size_t chunk, struct tra
                                     &scan->wishes));
         point(scan, s, batch);
     }
+    if (manifest_has_dropped(&scan->trace->manifest) && scan->codecs[STREAM_OBSERVATION])
+        return fail(BAD_INPUT, "%.300s: its observations were dropped: exits are not known",
+                    scan->trace->path);
     if (scan->wishes.fields[REC_EXIT] && batch->exit.rows != batch->exits)
         return fail(BAD_INPUT, "%.300s: the observations of block %zu are missing",
                     scan->trace->path, chunk);

@@ -330,3 +330,9 @@ struct failure manifest_read(struct manifest *manifest, const char *directory)
     ATTEMPT(failure);
     return manifest_parse(manifest, text, length, path);
 }
+
+bool manifest_has_dropped(const struct manifest *manifest)
+{
+    return manifest->finished != TRACE_UNFINISHED && manifest->exits &&
+           !manifest->blocks[STREAM_OBSERVATION];
+}

@@ -60,6 +60,10 @@ struct manifest {
     u64 records[STREAM_COUNT], blocks[STREAM_COUNT], bytes[STREAM_COUNT];
 };
 
+/* Were the observations taken out on purpose (trace_drop_observations())? There are exits then, and no
+ * block of observations. */
+bool manifest_has_dropped(const struct manifest *);
+
 /* Writes DIRECTORY/manifest by way of a temporary file and rename. */
 struct failure manifest_write(const struct manifest *, const char *directory);
 struct failure manifest_read(struct manifest *, const char *directory);

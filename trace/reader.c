@@ -44,9 +44,63 @@ static struct failure open_unfinished(struct trace *trace)
 {
     for (u32 s = 0; s < STREAM_COUNT; s++)
         ATTEMPT(stream_scan(&trace->files[s], NULL, false));
-    streams_trim(trace->files);
+    streams_trim(trace->files, ALL_STREAMS);
     return NO_FAILURE;
 }
+
+/* --- what is left of a damaged trace --------------------------------------------------------- */
+
+/* Keeps the first reason. Lack of memory is no damage: it is returned. */
+static struct failure tolerate(struct trace *trace, struct failure failure)
+{
+    if (failure.code == NO_SPACE)
+        return failure;
+    if (failure.code && !trace->damage.code)
+        trace->damage = failure;
+    return NO_FAILURE;
+}
+
+/* By the index where there is a right one, else by the blocks up to the first that is wrong. */
+static struct failure find_blocks(struct trace *trace, struct stream_file *file)
+{
+    if (trace->manifest.finished != TRACE_UNFINISHED && !stream_load_index(file).code)
+        return NO_FAILURE;
+    return stream_scan(file, NULL, false);
+}
+
+static struct failure open_rest(struct trace *trace)
+{
+    for (u32 s = 0; s < STREAM_COUNT; s++) {
+        struct stream_file *file = &trace->files[s];
+        struct failure failure = NO_FAILURE;
+        if (file->descriptor <= 0)
+            failure = stream_open(file, trace->path, s);
+        ATTEMPT(tolerate(trace, failure));
+        if (!failure.code)
+            ATTEMPT(tolerate(trace, find_blocks(trace, file)));
+    }
+    bool dropped = manifest_has_dropped(&trace->manifest);
+    streams_trim(trace->files, dropped ? 1u << STREAM_INPUT : ALL_STREAMS);
+    return NO_FAILURE;
+}
+
+const char *trace_damage(const struct trace *trace)
+{
+    return trace->damage.text;
+}
+
+u64 trace_lost_chunks(const struct trace *trace)
+{
+    const struct stream_file *inputs = &trace->files[STREAM_INPUT];
+    u64 chunks = inputs->count ? inputs->entries[inputs->count - 1].chunk + 1ull : 0;
+    if (!trace->damage.code)
+        return 0;
+    if (trace->manifest.finished == TRACE_UNFINISHED)
+        return 1; /* at least */
+    return trace->manifest.chunks > chunks ? trace->manifest.chunks - chunks : 0;
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
 
 static void find_image(struct trace *trace, int which, const char *name,
                        const struct manifest_image *image)
@@ -55,7 +109,7 @@ static void find_image(struct trace *trace, int which, const char *name,
         file_path(trace->images[which], trace->path, name);
 }
 
-static struct failure open_streams(struct trace *trace)
+static struct failure open_manifest(struct trace *trace)
 {
     struct stat status;
     if (stat(trace->path, &status) < 0)
@@ -65,25 +119,66 @@ static struct failure open_streams(struct trace *trace)
     ATTEMPT(manifest_read(&trace->manifest, trace->path));
     find_image(trace, 0, "kernel", &trace->manifest.kernel);
     find_image(trace, 1, "initrd", &trace->manifest.initrd);
+    return NO_FAILURE;
+}
+
+static struct failure open_whole(struct trace *trace)
+{
     for (u32 s = 0; s < STREAM_COUNT; s++)
         ATTEMPT(stream_open(&trace->files[s], trace->path, s));
     return trace->manifest.finished == TRACE_UNFINISHED ? open_unfinished(trace)
                                                         : open_finished(trace);
 }
 
-struct failure trace_open(const char *path, struct trace **out)
+/* A recording that was killed may have a torn end. */
+static struct failure torn_end(const struct trace *trace)
+{
+    for (u32 s = 0; s < STREAM_COUNT; s++) {
+        const struct stream_file *file = &trace->files[s];
+        if (trace->manifest.finished == TRACE_UNFINISHED && file->size > file->end)
+            return fail(BAD_INPUT,
+                        "%.300s: the recording did not finish, and its last %" PRIu64
+                        " bytes are no whole block; `hindvisor repair` may find more",
+                        file->path, file->size - file->end);
+    }
+    return NO_FAILURE;
+}
+
+static struct failure open_streams(struct trace *trace, bool rest)
+{
+    ATTEMPT(open_manifest(trace));
+    struct failure failure = open_whole(trace);
+    if (!rest)
+        return failure;
+    ATTEMPT(tolerate(trace, failure));
+    if (failure.code)
+        ATTEMPT(open_rest(trace));
+    return tolerate(trace, torn_end(trace));
+}
+
+static struct failure open_trace(const char *path, bool rest, struct trace **out)
 {
     *out = NULL;
     struct trace *trace = calloc(1, sizeof(*trace));
     if (!trace)
         return fail(NO_SPACE, "%.300s: no memory to open the trace", path);
     snprintf(trace->path, sizeof(trace->path), "%s", path);
-    struct failure failure = open_streams(trace);
+    struct failure failure = open_streams(trace, rest);
     if (failure.code)
         trace_close(trace);
     else
         *out = trace;
     return failure;
+}
+
+struct failure trace_open(const char *path, struct trace **out)
+{
+    return open_trace(path, false, out);
+}
+
+struct failure trace_open_rest(const char *path, struct trace **out)
+{
+    return open_trace(path, true, out);
 }
 
 void trace_close(struct trace *trace)
@@ -143,6 +238,14 @@ struct trace_totals trace_totals(const struct trace *trace, enum stream stream)
     if (trace->manifest.finished == TRACE_UNFINISHED)
         totals.torn = file->size - file->end;
     return totals;
+}
+
+u64 trace_exits(const struct trace *trace)
+{
+    u64 exits = 0;
+    for (u32 s = 0; s < STREAM_COUNT; s++)
+        exits = max_u64(exits, trace_totals(trace, s).exits);
+    return exits;
 }
 
 /* --- checks ------------------------------------------------------------------------ */

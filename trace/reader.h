@@ -10,6 +10,7 @@ struct trace {
     char images[2][FILE_PATH]; /* kernel, initrd; "": none */
     struct manifest manifest;
     struct stream_file files[STREAM_COUNT];
+    struct failure damage; /* trace_open_rest(): why it is not whole */
 };
 
 /* trace_check_images() for a trace that does not open. */

@@ -87,7 +87,8 @@ static struct failure scan_streams(struct repair *repair, struct codec *codec)
             return failure;
     }
     note_known(repair);
-    repair->chunks = streams_trim(repair->files);
+    bool dropped = manifest_has_dropped(&repair->manifest);
+    repair->chunks = streams_trim(repair->files, dropped ? 1u << STREAM_INPUT : ALL_STREAMS);
     return NO_FAILURE;
 }
 
@@ -140,11 +141,23 @@ static struct failure total_stream(struct repair *repair, struct codec *codec, u
     return NO_FAILURE;
 }
 
+/* Exits of the kept chunks where no record tells of them. */
+static void count_dropped_exits(struct repair *repair)
+{
+    const struct stream_file *inputs = &repair->files[STREAM_INPUT];
+    if (!manifest_has_dropped(&repair->manifest))
+        return;
+    repair->writer->manifest.exits = 0;
+    for (size_t block = 0; block < inputs->count; block++)
+        repair->writer->manifest.exits += inputs->entries[block].exits;
+}
+
 static struct failure copy_streams(struct repair *repair, struct codec *codec)
 {
     /* Observations first: an `end` record, an input, then has the last word on the count. */
     ATTEMPT(total_stream(repair, codec, STREAM_OBSERVATION));
     ATTEMPT(total_stream(repair, codec, STREAM_INPUT));
+    count_dropped_exits(repair);
     repair->writer->manifest.chunks = repair->chunks;
     for (u32 s = 0; s < STREAM_COUNT; s++)
         ATTEMPT(copy_stream(repair, s));

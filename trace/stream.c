@@ -319,14 +319,15 @@ static u32 streams_of_chunk(const struct stream_file files[STREAM_COUNT], const 
     return 0;
 }
 
-u32 streams_trim(struct stream_file files[STREAM_COUNT])
+u32 streams_trim(struct stream_file files[STREAM_COUNT], u32 there)
 {
     size_t next[STREAM_COUNT] = {0};
     u32 chunk = 0, streams;
-    for (; (streams = streams_of_chunk(files, next, chunk)) != 0; chunk++) {
+    for (; (streams = streams_of_chunk(files, next, chunk) & there) != 0; chunk++) {
         bool whole = true;
         for (u32 s = 0; s < STREAM_COUNT; s++)
-            whole = whole && chunk_is_here(&files[s], next[s], chunk, streams);
+            whole =
+                whole && (!(there >> s & 1) || chunk_is_here(&files[s], next[s], chunk, streams));
         if (!whole)
             break;
         for (u32 s = 0; s < STREAM_COUNT; s++)

@@ -72,8 +72,10 @@ struct failure stream_finish(struct stream_file *);
  */
 void stream_cut_off(struct stream_file *, u64 end, size_t count);
 
-/* Chunks that are whole in both streams, from the first on; later blocks are forgotten. */
-u32 streams_trim(struct stream_file files[STREAM_COUNT]);
+enum { ALL_STREAMS = (1 << STREAM_COUNT) - 1 };
+/* Chunks that are whole in all streams of the set `there`, from the first on; later blocks are
+ * forgotten. */
+u32 streams_trim(struct stream_file files[STREAM_COUNT], u32 there);
 
 /* The index's bytes for these blocks; malloc'ed. NULL: no memory. */
 u8 *index_make(const struct index_entry *, size_t count, u64 offset, size_t *length);

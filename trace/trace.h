@@ -56,6 +56,13 @@ struct trace_cursor;
  * last whole block. Checks the manifest, the indexes and the sizes; blocks are checked when
  * they are read, images by trace_check_images(). */
 struct failure trace_open(const char *path, struct trace **trace);
+/* The same for who can do with a part: of a damaged or truncated trace what comes before the first
+ * chunk that is not whole in both streams. The manifest must be right. */
+struct failure trace_open_rest(const char *path, struct trace **trace);
+/* What kept such a trace from opening whole, "": nothing; how many chunks that cost, as far as known
+ * (a torn end is one). */
+const char *trace_damage(const struct trace *);
+u64 trace_lost_chunks(const struct trace *);
 void trace_close(struct trace *); /* NULL is allowed */
 
 const char *trace_path(const struct trace *);
@@ -86,6 +93,8 @@ size_t trace_block_count(const struct trace *, enum stream);
 /* `block` < trace_block_count() */
 struct trace_block trace_block_at(const struct trace *, enum stream, size_t block);
 struct trace_totals trace_totals(const struct trace *, enum stream);
+/* Exits of the chunks that can be read, whichever stream they are in. */
+u64 trace_exits(const struct trace *);
 
 /* Cursors: over one stream in stored order, or over both in the order of docs/TRACE_FORMAT.md.
  * The trace must outlive them. */
@@ -132,5 +141,9 @@ struct repair_result {
  * still on the trace disk, writes indexes and a manifest that says "cut". New files are
  * written beside the old ones and renamed. With `dry_run` only looks. */
 struct failure trace_repair(const char *path, bool dry_run, struct repair_result *);
+
+/* Takes the observations out of a trace (their file may be gone already). What is left replays; exits
+ * and injections are no longer known. The inputs must be whole. */
+struct failure trace_drop_observations(const char *path);
 
 #endif

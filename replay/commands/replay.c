@@ -128,7 +128,7 @@ static struct failure check_trace(struct replaying *r)
         return fail(UNSUPPORTED, "%s was recorded with CPU model %u, this version has only %d",
                     path, manifest->cpu_model, CPU_MODEL_VERSION);
     ATTEMPT(trace_verify(r->trace));
-    r->exits = trace_totals(r->trace, STREAM_OBSERVATION).exits;
+    r->exits = trace_exits(r->trace);
     if (!trace_block_count(r->trace, STREAM_INPUT))
         return fail(BAD_INPUT, "%s holds no whole block: there is nothing to replay", path);
     if (manifest->finished != TRACE_FINISHED)

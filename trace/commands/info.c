@@ -82,6 +82,11 @@ static struct failure gather(struct facts *facts, const char *path)
         facts->totals[s] = trace_totals(trace, s);
         failure = count_stream(facts, trace, s);
     }
+    if (manifest_has_dropped(&facts->manifest)) {
+        facts->exits = facts->manifest.exits;
+        facts->injections = facts->manifest.injections;
+        facts->count = facts->manifest.count;
+    }
     trace_close(trace);
     return failure;
 }
@@ -175,6 +180,8 @@ static void print_sizes(const struct facts *facts)
                per_exit(facts, facts->totals[s].bytes));
     printf("%-15s %10s %10s %12" PRIu64 " %12.2f\n", "both", "", "", all_bytes(facts),
            per_exit(facts, all_bytes(facts)));
+    if (manifest_has_dropped(&facts->manifest))
+        printf("the observations were dropped: it replays, but tells nothing of single exits\n");
     for (u32 s = 0; s < STREAM_COUNT; s++) {
         if (facts->totals[s].torn)
             printf("%s: %" PRIu64 " bytes after the last whole block are not read\n",
