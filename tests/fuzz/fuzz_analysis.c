@@ -1,0 +1,176 @@
+/*
+ * The views of `hindvisor analyze` on arbitrary data. The first byte chooses: a block of
+ * observations whose hashes are made right, decoded to columns and given to a view slice by slice,
+ * told, saved and loaded again; or a partial file with its checksum made right. What is saved must
+ * load, and print the same.
+ */
+#include "analysis/partial.h"
+#include "analysis/pass.h"
+#include "trace/codec.h"
+#include "trace/guest_time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* As JSON, malloc'ed. */
+static char *print(const struct view *view, const void *state, const struct query *query)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    struct output *out = file ? output_new(file, OUTPUT_JSON) : NULL;
+    require(out);
+    view->tell(state, query, out);
+    output_end(out);
+    fclose(file);
+    return text;
+}
+
+/* --- partial files
+ * -------------------------------------------------------------------------------- */
+
+static void parse_partial(const u8 *data, size_t size)
+{
+    static struct result result;
+    struct pass pass = {.query.rows = NEVER};
+    u8 *copy = malloc(size + sizeof(u64));
+    require(copy);
+    memcpy(copy, "HNDPart1", size < 8 ? size : 8);
+    if (size > 8)
+        memcpy(copy + 8, data + 8, size - 8);
+    u64 hash = XXH64(copy, size, 0);
+    memcpy(copy + size, &hash, sizeof(hash));
+    if (!partial_parse(copy, size + sizeof(hash), "fuzz", true, &pass, &result).code) {
+        free(print(pass.view, result.state, &pass.query));
+        pass.view->end(result.state);
+    }
+    free(copy);
+}
+
+/* --- blocks
+ * --------------------------------------------------------------------------------------- */
+
+static bool decode(struct codec *codec, const u8 *data, size_t size, struct block_header *header)
+{
+    struct column_wishes all;
+    memset(&all, 0xff, sizeof(all));
+    if (size < sizeof(*header))
+        return false;
+    memcpy(header, data, sizeof(*header));
+    u8 *payload = malloc(size - sizeof(*header) + 1);
+    require(payload);
+    memcpy(payload, data + sizeof(*header), size - sizeof(*header));
+    header->magic = BLOCK_MAGIC;
+    header->version = BLOCK_VERSION;
+    header->size = sizeof(*header);
+    header->stream = STREAM_OBSERVATION;
+    header->stored = (u32)(size - sizeof(*header));
+    header->payload_hash = XXH64(payload, header->stored, 0);
+    header->header_hash = XXH64(header, offsetof(struct block_header, header_hash), 0);
+    bool good = !block_header_check(header) && !codec_decode_columns(codec, header, payload, &all);
+    free(payload);
+    return good;
+}
+
+static void point(const struct codec *codec, const struct block_header *header,
+                  struct trace_batch *batch)
+{
+    *batch = (struct trace_batch){.first_exit = header->first_exit, .exits = header->exits};
+    u32 field;
+#define F(type, name_, render, coding) to->name_ = from->field[field++];
+#define R(number, name, NAME, stream_, FIELDS)          \
+    if (codec->rows[number].count) {                    \
+        struct name##_columns *to = &batch->name;       \
+        const struct rows *from = &codec->rows[number]; \
+        field = 0;                                      \
+        to->rows = from->count;                         \
+        FIELDS(F)                                       \
+    }
+    RECORDS(R)
+#undef R
+#undef F
+}
+
+static void reload(const struct view *view, const void *state, const struct query *query)
+{
+    struct pack pack = {0};
+    view->save(state, &pack);
+    struct unpack unpack = {.data = pack.data, .length = pack.length};
+    void *again = view->begin(query);
+    require(again && !pack.failed);
+    view->load(again, &unpack);
+    require(!unpack.wrong && unpack.at == unpack.length);
+    char *first = print(view, state, query), *second = print(view, again, query);
+    require(!strcmp(first, second));
+    free(first);
+    free(second);
+    view->end(again);
+    free(pack.data);
+}
+
+static void take(const struct view *view, const struct trace_batch *batch,
+                 const struct query *query, const u64 *times)
+{
+    void *state = view->begin(query);
+    require(state);
+    bool good = true;
+    struct slice slice = {.batch = batch, .times = times};
+    for (u64 at = 0; good && at < batch->exits; at = slice.end) {
+        slice.begin = (size_t)at;
+        slice.end = (size_t)min_u64(at + 100, batch->exits);
+        good = !view->take(state, &slice, NULL).code;
+        slice.before.kind = BEFORE_GAP;
+    }
+    if (good)
+        reload(view, state, query);
+    view->end(state);
+}
+
+static void look_at_block(u8 choice, const u8 *data, size_t size)
+{
+    static struct codec *codec;
+    static u64 times[BLOCK_RECORDS_MAX];
+    struct subject subject = {.clock = choice >> 6 & 1};
+    struct query query = {.rows = NEVER, .subject = &subject};
+    struct block_header header;
+    struct trace_batch batch;
+    size_t count = 0;
+    codec = codec ? codec : codec_new();
+    require(codec);
+    while (views[count])
+        count++;
+    const struct view *view = views[choice % count];
+    if (!view->save || !decode(codec, data, size, &header))
+        return;
+    for (query.by = 0; view->keys && view->keys[query.by + 1] && query.by < (choice >> 3 & 7);)
+        query.by++;
+    point(codec, &header, &batch);
+    struct guest_time time;
+    struct manifest manifest = {.version = 2, .clock = subject.clock, .tsc_hz = 1000};
+    guest_time_init(&time, &manifest);
+    if (batch.exit.rows)
+        guest_time_at_exits(&time, &batch.exit, 0, batch.exit.rows, times);
+    if (batch.exit.rows == batch.exits)
+        take(view, &batch, &query, times);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+    if (size < 2)
+        return 0;
+    if (data[0] & 1)
+        parse_partial(data + 1, size - 1);
+    else
+        look_at_block(data[1], data + 2, size - 2);
+    return 0;
+}

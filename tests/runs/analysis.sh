@@ -1,0 +1,153 @@
+#!/bin/bash
+# `hindvisor analyze` and `merge` over recorded guests: sums are exact in every view, shards merged
+# equal the whole byte for byte in every view and format, JSON and CSV parse, traces that are
+# damaged, cut or without observations give what is left and say what is missing.
+#
+# usage: tests/runs/analysis.sh [BUILD]
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+export HINDVISOR_PROCESSOR=software
+
+must_record long/many_blocks "$work/count"
+must_record long/many_blocks "$work/host" --clock host
+must_record preempt "$work/noise" --noise 3
+must_record pc_timers "$work/idle"
+analyze() { "$hindvisor" analyze "$@" 2>>"$work/err"; }
+of() { sed -n "s/^$2: //p" "$work/$1/manifest"; }
+# The members `key` of the objects of a JSON array, one a line
+members() { sed -nE "s/.*\"$1\":\"?([^,\"}]*).*/\1/p"; }
+array() { sed -n "/^\"$1\":/,/^\]/p"; }
+sum() { awk '{ n += $1 } END { printf "%.6f\n", n }'; }
+
+# --- every view: its name, what it shows, whether it merges -----------------------------------------------
+mapfile -t views < <("$hindvisor" analyze --help | sed -n '/^Views:/,$ s/^  \([a-z]*\) *\([a-z]*\) .*/\1 \2/p')
+[ ${#views[@]} -gt 6 ]; result views-are-listed $?
+
+# JSON and CSV of a view parse, and have as many rows.
+check_formats() { # VIEW SHOW TRACE
+    analyze "$1" --show "$2" --rows 2000 --format json "$work/$3" >"$work/json" || return 1
+    analyze "$1" --show "$2" --rows 2000 --format csv "$work/$3" >"$work/csv" || return 1
+    python3 - "$1" "$work/json" "$work/csv" <<'END'
+import csv, json, sys
+view, whole, rows = sys.argv[1], json.load(open(sys.argv[2])), list(csv.reader(open(sys.argv[3])))
+assert whole["schema"].startswith("hindvisor-analysis-"), "schema"
+array = whole[view]
+assert isinstance(array, list) and len(array) == len(rows) - 1, (len(array), len(rows))
+for cells, row in zip(rows[1:], array):
+    assert rows[0] == list(row) and len(cells) == len(row), row
+for name, table in whole.items():
+    for key in {k for r in table if isinstance(table, list) for k in r if k.endswith("percent")}:
+        total = sum(round(r[key] * 1000000) for r in table if r[key] is not None)
+        assert total in (0, 100000000), (name, key, total)
+END
+}
+formats=0
+for view in "${views[@]}"; do
+    for trace in count host noise; do
+        # shellcheck disable=SC2086
+        check_formats $view $trace 2>"$work/python" || { formats=1; echo "$view of $trace" >>"$work/python"; break 2; }
+    done
+done
+result every-view-in-json-and-csv-with-whole-shares $formats "$work/python" "$work/err"
+
+# --- sums ------------------------------------------------------------------------------------------------
+sums() { # TRACE BY
+    analyze exits --by "$2" --format json "$work/$1" >"$work/json"
+    local exits ns
+    exits=$(array totals <"$work/json" | members samples; sed -n 's/^"totals":.*"samples":\([0-9]*\).*/\1/p' "$work/json")
+    ns=$(sed -n 's/^"totals":.*"guest_ns":\([0-9]*\).*/\1/p' "$work/json")
+    [ "$(sed -n 1p <<<"$exits")" = "$(of "$1" exits)" ] || { echo "exits: $exits"; return 1; }
+    [ "$(array time <"$work/json" | members guest_ns | grep -v null | sum)" = "$ns.000000" ] || { echo "guest ns: $ns"; return 1; }
+    [ "$2" != reason ] || [ "$(array exits <"$work/json" | members samples | sum)" = "$(of "$1" exits).000000" ]
+}
+for trace in count noise idle host; do
+    good=0
+    for by in reason port msr gpa rip qualification; do sums $trace $by >"$work/out" || { good=1; break; }; done
+    result "sums-of-$trace" $good "$work/out" "$work/err"
+done
+# Guest time in all is the machine's own at its end: what the manifest says.
+for trace in count noise idle; do
+    told=$(analyze exits --format json "$work/$trace" | sed -n 's/^"totals":.*"guest_ns":\([0-9]*\).*/\1/p')
+    [ "$told" = "$(of $trace guest-ns)" ]
+    result "guest-time-of-$trace-is-the-machine's" $?
+done
+
+# --- shards ----------------------------------------------------------------------------------------------
+merge_equals() { # TRACE VIEW SHOW OPTION...
+    local trace=$work/$1 i
+    shift
+    local question=("$1" --show "$2" "${@:3}")
+    rm -f "$work"/part.*
+    for i in 1 2 3 4 5; do
+        "$hindvisor" analyze "${question[@]}" --shard $i/5 --partial "$work/part.$i" "$trace" 2>"$work/out"
+        case $? in 0) ;; 2) grep -q 'no partial result' "$work/out" && return 77; return 1 ;; *) return 1 ;; esac
+    done
+    for i in table json csv; do
+        "$hindvisor" merge "$work"/part.* --format $i >"$work/merged" 2>"$work/out" || return 1
+        analyze "${question[@]}" --format $i "$trace" | cmp - "$work/merged" >"$work/out" || return 1
+    done
+}
+merged=0
+for view in "${views[@]}"; do
+    read -r name show <<<"$view"
+    for trace in count host noise; do
+        merge_equals $trace "$name" "$show"
+        status=$?
+        [ $status = 77 ] && break
+        [ $status = 0 ] || { echo "$view of $trace" >>"$work/out"; break 2; }
+        merged=$((merged + 1))
+    done
+done
+{ [ $status = 0 ] || [ $status = 77 ]; } && [ $merged -ge 12 ]
+result merged-shards-equal-the-whole $? "$work/out" "$work/err"
+for by in port msr gpa rip qualification; do
+    merge_equals count exits stats --by $by || break
+done
+result merged-shards-equal-the-whole-by-any-key $? "$work/out"
+
+# --- damaged, cut, without observations ----------------------------------------------------------------------
+exits_seen() { sed -n 's/^"totals":.*"samples":\([0-9]*\).*/\1/p' "$work/json"; }
+copy() { rm -rf "$work/bad"; cp -r "$work/count" "$work/bad"; }
+partial() { # NAME PATTERN: exit status 1, a reason, and some of the exits
+    analyze_status=0
+    timeout -k 5 60 "$hindvisor" analyze exits --format json "$work/bad" >"$work/json" 2>"$work/out" || analyze_status=$?
+    python3 -m json.tool "$work/json" >/dev/null 2>>"$work/out" && [ $analyze_status = 1 ] && grep -Eq "$2" "$work/out" &&
+        [ "$(exits_seen)" -ge "${3:-1}" ] && [ "$(exits_seen)" -lt "$(of count exits)" ]
+    result "$1" $? "$work/out"
+}
+size=$(stat -c %s "$work/count/observations")
+copy; truncate -s $((size / 2)) "$work/bad/observations"
+partial truncated-observations 'blocks are not in this; damage: .*truncated'
+copy; truncate -s $((size - 20)) "$work/bad/observations"
+"$hindvisor" analyze exits --format json "$work/bad" >"$work/json" 2>"$work/out"
+[ "$(exits_seen)" = "$(of count exits)" ]
+result a-lost-index-costs-nothing $? "$work/out"
+copy; truncate -s $(($(stat -c %s "$work/count/inputs") / 2)) "$work/bad/inputs"
+partial truncated-inputs 'blocks are not in this; damage: .*inputs.*truncated'
+copy; printf '\x5a\xa5\x5a' | dd of="$work/bad/observations" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+partial a-damaged-block 'block [0-9]+ at offset'
+copy; rm "$work/bad/observations"
+partial missing-observations 'observations: cannot open' 0
+copy; echo junk >"$work/bad/manifest"
+expect a-damaged-manifest 2 'manifest' "$hindvisor" analyze exits "$work/bad"
+expect a-directory-without-a-trace 2 . "$hindvisor" analyze exits "$work"
+# Every length that the observations may be cut to, about: never a crash, never more than there is.
+good=0
+for i in 1 3 5 7 9 11; do
+    copy; truncate -s $((size * i / 12 + i)) "$work/bad/observations"
+    timeout -k 5 60 "$hindvisor" analyze exits --format json "$work/bad" >"$work/json" 2>"$work/out"
+    [ $? = 1 ] && [ "$(exits_seen)" -le "$(of count exits)" ] || { good=1; break; }
+done
+result cut-anywhere $good "$work/out"
+copy
+expect drop-observations 0 'it replays' "$hindvisor" repair --drop-observations "$work/bad"
+expect dropped-replays 0 'same' "$hindvisor" replay --quiet "$work/bad"
+expect dropped-info 0 'observations were dropped' "$hindvisor" info "$work/bad"
+expect dropped-dump 0 'state ' "$hindvisor" dump "$work/bad"
+expect dropped-analysis 1 'observations were dropped' "$hindvisor" analyze exits "$work/bad"
+expect dropped-is-whole 0 'nothing to repair' "$hindvisor" repair "$work/bad"
+truncate -s -200 "$work/bad/inputs"
+expect dropped-and-damaged 2 'truncated' "$hindvisor" info "$work/bad"
+"$hindvisor" repair "$work/bad" >"$work/out" 2>&1
+expect dropped-damaged-repaired-replays 0 'same' "$hindvisor" replay --quiet "$work/bad"
+exit $failed
