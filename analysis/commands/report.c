@@ -2,6 +2,7 @@
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
 #include "analysis/report/page.h"
+#include "analysis/rerun.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -78,13 +79,25 @@ static struct failure make_page(const struct findings *findings, struct page *pa
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+static struct failure replay_trace(struct findings *findings)
+{
+    struct trace *trace;
+    ATTEMPT(trace_open(findings->path, &trace));
+    findings->replayed = true;
+    findings->replay = rerun(trace, NULL, RERUN_PROGRESS, &findings->verdict);
+    trace_close(trace);
+    return NO_FAILURE;
+}
+
 static struct failure run(struct findings *findings, const char *argument, const char *output,
                           bool replay)
 {
     char path[CLI_PATH];
     struct page page = {0};
     ATTEMPT(cli_resolve_trace(argument, path));
-    ATTEMPT(findings_gather(findings, path, replay));
+    ATTEMPT(findings_gather(findings, path));
+    if (replay)
+        ATTEMPT(replay_trace(findings));
     struct failure failure = make_page(findings, &page);
     if (!failure.code)
         failure = write_page(output, &page);

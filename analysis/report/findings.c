@@ -1,7 +1,6 @@
 /* Asking the trace; see findings.h. */
 #include "analysis/report/findings.h"
 #include "analysis/report/html.h"
-#include "analysis/rerun.h"
 #include "analysis/views.h"
 #include "trace/commands/cli.h"
 
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 48, TOP = 12, EVENTS = 20, ROWS_MAX = 4000 };
+enum { KEYS = 48, TOP = 12, EVENTS = 20, ROWS_MAX = 20000 };
 
 /* Views of exits and I/O, with what makes their answers fit a page. Of all other views, each
  * statistic is asked (other_questions()). */
@@ -136,7 +135,7 @@ static struct failure answer_all(struct findings *f)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static struct failure look(struct findings *f, bool replay)
+static struct failure look(struct findings *f)
 {
     struct trace *trace;
     ATTEMPT(trace_open(f->path, &trace));
@@ -144,9 +143,6 @@ static struct failure look(struct findings *f, bool replay)
     for (u32 s = 0; s < STREAM_COUNT; s++)
         f->totals[s] = trace_totals(trace, s);
     f->images = trace_check_images(trace);
-    f->replayed = replay;
-    if (replay)
-        f->replay = rerun(trace, NULL, RERUN_PROGRESS, &f->verdict);
     trace_close(trace);
     return NO_FAILURE;
 }
@@ -161,12 +157,12 @@ static void name_trace(struct findings *f)
     snprintf(f->name, sizeof(f->name), "%s", inside ? rest : f->path);
 }
 
-struct failure findings_gather(struct findings *f, const char *path, bool replay)
+struct failure findings_gather(struct findings *f, const char *path)
 {
     memset(f, 0, sizeof(*f));
     snprintf(f->path, sizeof(f->path), "%s", path);
     name_trace(f);
-    ATTEMPT(look(f, replay));
+    ATTEMPT(look(f));
     ask_all(f);
     return answer_all(f);
 }

@@ -37,13 +37,14 @@ struct findings {
     struct result covered; /* without a state */
     struct answer answers[ANSWERS_MAX];
     u32 count;
+    /* The caller's to fill in, if it replays the trace. */
     bool replayed;
     struct failure replay; /* code: it did not replay the same */
     struct report verdict;
 };
 
 /* Fails only if there is nothing to tell: the trace cannot be opened, or no memory. */
-struct failure findings_gather(struct findings *, const char *path, bool replay);
+struct failure findings_gather(struct findings *, const char *path);
 void findings_free(struct findings *);
 
 /* NULL: it was not asked. `by` NULL: any. */

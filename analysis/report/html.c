@@ -76,6 +76,14 @@ void html_json(FILE *out, const char *json, size_t length)
     }
 }
 
+size_t html_json_length(const char *json, size_t length)
+{
+    size_t more = 0;
+    for (size_t i = 0; i < length; i++)
+        more += json[i] == '<' ? 5 : (u8)json[i] >= 0x80 ? 2 : 0;
+    return length + more;
+}
+
 void html_json_text(FILE *out, const char *text)
 {
     fputc('"', out);
@@ -94,6 +102,12 @@ void html(FILE *out, const char *format, ...)
     va_start(arguments, format);
     vfprintf(out, format, arguments);
     va_end(arguments);
+}
+
+bool html_has_room(FILE *out, size_t bytes)
+{
+    off_t written = ftello(out);
+    return written >= 0 && (size_t)written + bytes <= HTML_MAX - HTML_RESERVED;
 }
 
 /* --- the shell -------------------------------------------------------------------------------- */

@@ -14,10 +14,16 @@
 void html_text(FILE *, const char *);
 /* JSON into a script element: no '<' that could end it, no broken UTF-8. */
 void html_json(FILE *, const char *json, size_t length);
+size_t html_json_length(const char *json, size_t length); /* that it takes there, at most */
 /* Text as a JSON string there. */
 void html_json_text(FILE *, const char *);
 /* printf for our own markup: arguments must not come from a trace. */
 void html(FILE *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Pages stay below HTML_MAX bytes: may so many more be written? `out` is a memory stream. The rest
+ * is reserved for what is always said. */
+enum { HTML_MAX = 3000000, HTML_RESERVED = 500000 };
+bool html_has_room(FILE *out, size_t bytes);
 
 /* A word of a shell's command line, quoted if it must be; cut if it does not fit. Not yet
  * escaped for HTML. */

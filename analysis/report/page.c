@@ -4,7 +4,6 @@
 #include "analysis/report/html.h"
 #include "core/machine.h"
 #include "trace/names.h"
-#include "vmx/carriers/report.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -4,8 +4,7 @@
 
 #include "analysis/report/findings.h"
 
-/* Writes the document; below REPORT_MAX bytes for any trace. */
-enum { REPORT_MAX = 3000000 };
+/* Writes the document to a memory stream; below HTML_MAX bytes for any trace (html.h). */
 void page_write(FILE *, const struct findings *);
 
 /* How whole the data is: a row for each check of quality.c. */

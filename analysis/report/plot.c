@@ -262,6 +262,9 @@ static void shapes(const struct plot *p, enum plot_shape shape, const double *x,
 void plot(const struct plot *p, enum plot_shape shape, const char *words, const double *x,
           size_t points, double step, const struct series *series, u32 count)
 {
+    enum { FIGURE_MAX = 300000 }; /* bytes of PLOT_POINTS points, drawn and in numbers */
+    if (!html_has_room(p->out, FIGURE_MAX))
+        return;
     begin(p, words);
     if (shape != PLOT_LANES)
         y_axis(p);

@@ -197,45 +197,56 @@ static void put_head(const struct table *t)
     html(t->out, "</tr></thead>\n");
 }
 
+enum {
+    ROW_MAX = 1 << 18
+}; /* bytes, with the longest name of a trace twice and all of it escaped */
+
 void draw_table(FILE *out, const struct findings *findings, const struct kept_table *kept,
                 const char *id, const char *caption)
 {
     struct table t = {out, findings, kept, findings->covered.subject.tsc_hz, apportion(kept)};
     char text[GROUPED];
-    size_t rows = t.shares ? min_u64(kept->row_count, TABLE_ROWS) : 0;
+    size_t rows = t.shares ? min_u64(kept->row_count, TABLE_ROWS) : 0, row = 0;
     html(out, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"%s\">", caption);
     html(out, "<table id=\"%s\"><caption>%s</caption>", id, caption);
     put_head(&t);
     html(out, "<tbody>");
-    for (size_t row = 0; row < rows; row++)
+    for (; row < rows && html_has_room(out, ROW_MAX); row++)
         put_row(&t, row);
     html(out, "</tbody></table></div>\n");
-    if (rows < kept->row_count)
+    if (row < kept->row_count)
         html(out, "<p class=\"note\">%s more rows are not shown; the command has them all.</p>\n",
-             grouped(kept->row_count - rows, text));
+             grouped(kept->row_count - row, text));
     free(t.shares);
 }
 
 /* --- where the numbers come from -------------------------------------------------------------- */
 
-void draw_source(FILE *out, const struct findings *findings, const struct answer *answer)
+static void put_json(FILE *out, const struct answer *answer, const char *command)
 {
     const struct question *q = &answer->question;
+    html(out,
+         "<script type=\"application/json\" class=\"answer\" id=\"json-%s-%s%s%s\" data-command=\"",
+         q->view, q->show, q->by ? "-" : "", q->by ? q->by : "");
+    html_text(out, command);
+    html(out, " --format json\">");
+    html_json(out, answer->json, answer->json_length);
+    html(out, "</script>\n");
+}
+
+void draw_source(FILE *out, const struct findings *findings, const struct answer *answer)
+{
     char *command = answer_command(findings, answer);
     if (!command)
         return;
+    bool fits =
+        answer->json && html_has_room(out, html_json_length(answer->json, answer->json_length));
     html(out, "<p class=\"source\"><code>");
     html_text(out, command);
-    html(out, "</code></p>\n");
-    if (answer->json) {
-        html(out,
-             "<script type=\"application/json\" class=\"answer\" id=\"json-%s-%s%s%s\" "
-             "data-command=\"",
-             q->view, q->show, q->by ? "-" : "", q->by ? q->by : "");
-        html_text(out, command);
-        html(out, " --format json\">");
-        html_json(out, answer->json, answer->json_length);
-        html(out, "</script>\n");
-    }
+    html(out, fits || answer->failure.code
+                  ? "</code></p>\n"
+                  : "</code> <span>(too long to be in this page as JSON)</span></p>\n");
+    if (fits)
+        put_json(out, answer, command);
     free(command);
 }

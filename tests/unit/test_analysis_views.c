@@ -338,6 +338,17 @@ Test(analysis_views, merged_shards_equal_the_whole_in_every_view)
     }
 }
 
+Test(analysis_views, intervals_that_are_found_are_the_same_in_shards)
+{
+    const char *path = make_trace("t", CLOCK_COUNT);
+    static const char *const shows[] = {"freq", "activity"};
+    for (size_t i = 0; i < ARRAY_SIZE(shows); i++) {
+        struct pass pass = ask("exits", shows[i], NULL);
+        for (pass.query.intervals = 2; pass.query.intervals < 5000; pass.query.intervals *= 8)
+            check_shards(pass, path, 3);
+    }
+}
+
 Test(analysis_views, what_does_not_belong_together_is_not_merged)
 {
     struct pass by_reason = ask("exits", "stats", "reason"), by_rip = ask("exits", "stats", "rip");
@@ -451,4 +462,55 @@ Test(analysis_views, hostile_partial_files_are_refused_or_read)
         memcpy(data + length - 8, &hash, 8);
     }
     free(data);
+}
+
+/* --- several views in one walk ----------------------------------------------------------------- */
+
+static void *begin_nothing(const struct query *query)
+{
+    (void)query;
+    return malloc(1);
+}
+
+static struct failure take_badly(void *state, const struct slice *slice, struct output *out)
+{
+    (void)state;
+    (void)out;
+    return slice->batch->first_exit ? fail(NO_SPACE, "too much for me") : NO_FAILURE;
+}
+
+static void wish_nothing(const struct query *query, struct column_wishes *wishes)
+{
+    (void)query;
+    (void)wishes;
+}
+
+static const struct view bad_view = {
+    .wish = wish_nothing, .begin = begin_nothing, .end = free, .take = take_badly};
+
+Test(analysis_views, a_walk_of_all_says_what_each_says_alone)
+{
+    enum { MOST = 64 };
+    struct pass passes[MOST];
+    static struct result results[MOST];
+    struct failure failures[MOST];
+    const char *path = make_trace("t", CLOCK_COUNT);
+    size_t count = 0;
+    passes[count] = ask("exits", "stats", NULL);
+    passes[count++].view = &bad_view;
+    for (size_t v = 0; views[v] && count < MOST; v++) {
+        if (!views[v]->head)
+            passes[count++] = ask(views[v]->name, views[v]->show, NULL);
+    }
+    cr_assert_eq(pass_run_all(passes, count, path, results, failures).code, OK);
+    cr_expect_str_eq(failures[0].text, "too much for me");
+    cr_expect_null(results[0].state);
+    for (size_t i = 1; i < count; i++) {
+        char *alone = analyze(ask(passes[i].view->name, passes[i].view->show, NULL), path);
+        char *together = print(&passes[i], &results[i], OUTPUT_JSON);
+        cr_expect_str_eq(together, alone);
+        passes[i].view->end(results[i].state);
+        free(alone);
+        free(together);
+    }
 }
