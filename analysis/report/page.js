@@ -121,9 +121,9 @@ const zoom = (low, high) => {
         plot.low = Math.min(Math.max(low, data.low), data.high - width);
         plot.high = plot.low + width;
         const scale = 1000 / (data.high - data.low);
-        const high = top_of(plot), share = 1000 * high / data.top;
+        const top = top_of(plot), share = 1000 * top / data.top;
         plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} ${1000 - share} ${width * scale} ${share}`);
-        draw_y(plot, high);
+        draw_y(plot, top);
         draw_ticks(plot);
         show(plot, plot.at);
     }
