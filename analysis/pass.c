@@ -26,7 +26,7 @@ struct walk {
 /* --- the subject
  * ----------------------------------------------------------------------------------- */
 
-static u64 identity(struct trace *trace)
+u64 trace_identity(struct trace *trace)
 {
     static char text[MANIFEST_MAX];
     size_t length = manifest_format(trace_manifest(trace), text, sizeof(text));
@@ -50,7 +50,7 @@ static void describe(struct trace *trace, struct subject *subject)
         .exits = trace_exits(trace),
         .count = m->count,
         .guest_ns = m->guest_ns,
-        .identity = identity(trace),
+        .identity = trace_identity(trace),
     };
     snprintf(subject->name, sizeof(subject->name), "%s", trace_path(trace));
     snprintf(subject->processor, sizeof(subject->processor), "%s", m->processor);

@@ -32,6 +32,9 @@ struct result {
     void *state;      /* the view's; the caller ends it */
 };
 
+/* A number that two traces do not share: over the manifest and the totals of the streams. */
+u64 trace_identity(struct trace *);
+
 /* `struct output`: for views that print as they go (view->head), else NULL. On failure there is
  * no state. The pass's query keeps a pointer into the result. */
 struct failure pass_run(struct pass *, const char *path, struct output *, struct result *);

@@ -31,6 +31,8 @@ struct subject {
     u64 identity;               /* hash over the manifest and the lists of blocks */
 };
 
+struct sched_log; /* analysis/scheduler/events.h */
+
 /* Names for guest addresses, from introspection. */
 struct symbolizer {
     /* "tick_handle_periodic+0x1f"; false: not known. */
@@ -44,7 +46,8 @@ struct query {
     u64 interval;  /* guest ns, of freq */
     u64 intervals; /* at most so many (2 to INTERVALS_LIMIT), as long as that takes; 0: by `interval` */
     const struct subject *subject;
-    const struct symbolizer *symbols; /* NULL: addresses stay numbers */
+    const struct symbolizer *symbols;  /* NULL: addresses stay numbers */
+    const struct sched_log *scheduler; /* of views with `events`; NULL: there are none */
 };
 
 /* What came right before a slice. */
@@ -86,6 +89,7 @@ struct view {
     const char *summary;     /* a line for --help */
     const char *const *keys; /* what --by takes, NULL-terminated; NULL: no choice */
     bool times;              /* wants slice->times */
+    bool events;             /* wants query->scheduler */
     void (*wish)(const struct query *, struct column_wishes *);
 
     /* A state; NULL: no memory. */

@@ -11,6 +11,8 @@ const struct view *const views[] = {
     &exits_log,                                 /* exits_log.c */
     &io_stats,    &io_top,                      /* io.c */
     &io_log,                                    /* io_log.c */
+    &scheduler_latency, &scheduler_stats,       /* scheduler/latency.c */
+    &scheduler_timehist, &scheduler_map,        /* scheduler/timehist.c */
     NULL,
 };
 

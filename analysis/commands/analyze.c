@@ -1,6 +1,7 @@
 /* `hindvisor analyze`: the command line around one pass over a trace. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
+#include "analysis/facts.h"
 #include "analysis/intervals.h"
 #include "analysis/partial.h"
 #include "trace/commands/cli.h"
@@ -9,7 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_FROM = 256, OPTION_TO, OPTION_CPU, OPTION_SHARD, OPTION_INTERVAL, OPTION_INTERVALS };
+enum {
+    OPTION_FROM = 256,
+    OPTION_TO,
+    OPTION_CPU,
+    OPTION_SHARD,
+    OPTION_INTERVAL,
+    OPTION_INTERVALS,
+    OPTION_SYMBOLS
+};
 
 static const struct cli_option options[] = {
     {'s', "show", "WHAT", "what to show of the view (stats); see Views"},
@@ -22,6 +31,8 @@ static const struct cli_option options[] = {
     {OPTION_INTERVAL, "interval", "TIME", "of freq, in guest time (1ms)"},
     {OPTION_INTERVALS, "intervals", "N", "of freq and activity: at most N, as long as that takes"},
     {OPTION_SHARD, "shard", "I/N", "only part I (from 1) of N about equal parts"},
+    {OPTION_SYMBOLS, "symbols", NULL,
+     "name the guest kernel's functions, by a replay if they are not known"},
     {'p', "partial", "FILE", "write a partial result for `hindvisor merge` instead"},
     {0},
 };
@@ -31,7 +42,8 @@ static const struct cli_command command = {
     .synopsis = "VIEW [TRACE] [--show WHAT] [--by KEY] [--format table|json|csv] [--from P] "
                 "[--to P]",
     .summary =
-        "Statistics of a trace, from the trace alone. TRACE is a path or a name; without it,\n"
+        "Statistics of a trace, from the trace alone; what the guest's scheduler did, from a replay\n"
+        "the first time. TRACE is a path or a name; without it,\n"
         "the newest trace. Times are in ticks of the host's TSC, or in guest ns where they say "
         "so.\n"
         "Exit status: 0 fine, 1 part of the trace could not be read, 2 trouble.",
@@ -39,6 +51,8 @@ static const struct cli_command command = {
     .examples = "  hindvisor analyze exits\n"
                 "  hindvisor analyze exits --by port --format csv vmlinuz-6.1-3\n"
                 "  hindvisor analyze exits --by rip --rows 20 --from 1.25s --to 1.5s\n"
+                "  hindvisor analyze scheduler --rows 10\n"
+                "  hindvisor analyze scheduler --show timehist --from 1.2s --to 1.3s\n"
                 "  hindvisor analyze exits --format json ./trace | jq '.exits[0]'",
 };
 
@@ -46,6 +60,7 @@ struct ask {
     struct pass pass;
     const char *show, *by, *partial;
     int format;
+    bool symbols;
 };
 
 /* --- options
@@ -93,6 +108,9 @@ static int parse_option(struct ask *ask, int code)
         return cli_parse_u64(optarg, &ask->pass.query.rows) ? 0 : bad("not a number of rows:");
     case 'p':
         ask->partial = optarg;
+        return 0;
+    case OPTION_SYMBOLS:
+        ask->symbols = true;
         return 0;
     case OPTION_CPU:
         return parse_cpu();
@@ -149,15 +167,44 @@ static struct failure stream(struct ask *ask, const char *path, struct result *r
     return failure.code ? failure : end;
 }
 
-static struct failure run(struct ask *ask, const char *argument, struct result *result)
+/* What the view needs of the guest's kernel. Symbols are told if they are at hand. */
+static struct failure learn(struct ask *ask, const char *path, struct facts *facts)
 {
-    char path[CLI_PATH];
-    ATTEMPT(cli_resolve_trace(argument, path));
+    struct query *query = &ask->pass.query;
+    struct trace *trace;
+    struct failure failure = NO_FAILURE;
+    ATTEMPT(trace_open(path, &trace));
+    if (ask->pass.view->events || ask->symbols)
+        failure = facts_find(trace, facts);
+    else
+        facts_cached_symbols(trace, facts);
+    trace_close(trace);
+    query->scheduler = &facts->log;
+    query->symbols = facts->symbols.count ? &facts->symbolizer : NULL;
+    if (*facts->log.lacks && ask->pass.view->events)
+        fprintf(stderr, "hindvisor analyze: no %s\n", facts->log.lacks);
+    return failure;
+}
+
+static struct failure look(struct ask *ask, const char *path, struct result *result)
+{
     if (ask->pass.view->head)
         return stream(ask, path, result);
     ATTEMPT(pass_run(&ask->pass, path, NULL, result));
     return ask->partial ? partial_write(ask->partial, &ask->pass, result)
                         : print_result(&ask->pass, result, ask->format);
+}
+
+static struct failure run(struct ask *ask, const char *argument, struct result *result)
+{
+    char path[CLI_PATH];
+    struct facts facts = {0};
+    ATTEMPT(cli_resolve_trace(argument, path));
+    struct failure failure = learn(ask, path, &facts);
+    if (!failure.code)
+        failure = look(ask, path, result);
+    facts_free(&facts);
+    return failure;
 }
 
 static int analyze(struct ask *ask, const char *argument)

@@ -45,6 +45,7 @@ static struct failure take_names(const struct kallsyms *k, struct symbols *s)
         memcpy(s->names + used, text + 1, length);
         used += length; /* without the type, with the NUL */
     }
+    s->names_length = used;
     return NO_FAILURE;
 }
 

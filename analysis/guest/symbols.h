@@ -19,6 +19,7 @@ struct symbols {
     u32 *by_name;
     u32 count;
     char *names;
+    u64 names_length; /* bytes, the NULs included */
 };
 
 /* On success the caller ends *symbols with symbols_free(). An error names what is missing. */

@@ -35,6 +35,15 @@ static bool grow_names(struct sched_log *log)
     return true;
 }
 
+void sched_name_clean(struct sched_name *name)
+{
+    size_t length = strnlen(name->comm, sizeof(name->comm) - 1);
+    memset(name->comm + length, 0, sizeof(name->comm) - length);
+    for (size_t i = 0; i < length; i++)
+        if (name->comm[i] < ' ' || name->comm[i] > '~')
+            name->comm[i] = '?';
+}
+
 bool sched_log_name(struct sched_log *log, const struct sched_name *name, u32 *index)
 {
     if (2 * log->name_count >= log->slot_count && !grow_slots(log))

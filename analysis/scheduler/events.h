@@ -1,7 +1,7 @@
 /*
  * What the guest's scheduler did, in order: the events that the scheduler views are made from.
  * They come from a replay (probe.h) or from the file beside the trace that an earlier one left
- * (cache.h).
+ * (analysis/facts.h).
  */
 #ifndef ANALYSIS_SCHEDULER_EVENTS_H
 #define ANALYSIS_SCHEDULER_EVENTS_H
@@ -51,6 +51,8 @@ struct sched_log {
     char lacks[256]; /* kinds of events that this kernel does not give, and why; "": none */
 };
 
+/* Bytes of `comm` that a terminal should not get become '?'; it ends with a NUL. */
+void sched_name_clean(struct sched_name *);
 /* Index of the name, new or known. false: no memory. */
 bool sched_log_name(struct sched_log *, const struct sched_name *, u32 *index);
 bool sched_log_add(struct sched_log *, const struct sched_event *); /* false: no memory */

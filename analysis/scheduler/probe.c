@@ -24,6 +24,8 @@ static bool put_event(struct probe *p, const struct hook_view *view, struct sche
     struct sched_name name = {task->pid, task->tgid, {0}}, second = {other->pid, other->tgid, {0}};
     memcpy(name.comm, task->comm, TASK_COMM);
     memcpy(second.comm, other->comm, TASK_COMM);
+    sched_name_clean(&name);
+    sched_name_clean(&second);
     event.time = view->now;
     event.count = view->count;
     event.exit = view->exit;
