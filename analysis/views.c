@@ -4,15 +4,21 @@
 #include <string.h>
 
 const struct view *const views[] = {
-    &exits_stats, &exits_top, &exits_histogram, /* exits.c */
-    &exits_freq,                                /* exits_freq.c */
-    &exits_activity,                            /* exits_activity.c */
-    &exits_worst,                               /* exits_worst.c */
-    &exits_log,                                 /* exits_log.c */
-    &io_stats,    &io_top,                      /* io.c */
-    &io_log,                                    /* io_log.c */
-    &scheduler_latency, &scheduler_stats,       /* scheduler/latency.c */
-    &scheduler_timehist, &scheduler_map,        /* scheduler/timehist.c */
+    &exits_stats,
+    &exits_top,
+    &exits_histogram, /* exits.c */
+    &exits_freq,      /* exits_freq.c */
+    &exits_activity,  /* exits_activity.c */
+    &exits_worst,     /* exits_worst.c */
+    &exits_log,       /* exits_log.c */
+    &io_stats,
+    &io_top, /* io.c */
+    &io_log, /* io_log.c */
+    &scheduler_latency,
+    &scheduler_stats, /* scheduler/latency.c */
+    &scheduler_timehist,
+    &scheduler_map, /* scheduler/lists.c */
+    &scheduler_log,
     NULL,
 };
 

@@ -12,6 +12,7 @@ extern const struct view exits_log;                               /* exits_log.c
 extern const struct view io_stats, io_top;                        /* io.c */
 extern const struct view io_log;                                  /* io_log.c */
 extern const struct view scheduler_latency, scheduler_stats;      /* scheduler/latency.c */
-extern const struct view scheduler_timehist, scheduler_map;       /* scheduler/timehist.c */
+extern const struct view scheduler_timehist, scheduler_map;       /* scheduler/lists.c */
+extern const struct view scheduler_log;
 
 #endif

@@ -58,8 +58,14 @@ $(BUILD)/tests/%: $(BUILD)/hosted/tests/runs/%.o $(BUILD)/hosted/hindvisor.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
 
+# A program for a Linux guest, static: the stock kernel's own numbers of its scheduler.
+WITNESS := $(BUILD)/tests/scheduler/bin/witness
+$(WITNESS): tests/scheduler/witness.c | packages
+	@mkdir -p $(@D)
+	$(call say,CC,$< (for guests))$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
 # All that the suites of tests/run need.
-tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS)
+tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS) $(WITNESS)
 
 layout: ## check the dependency directions and the headers
 	@.ci/layout

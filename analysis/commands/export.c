@@ -1,12 +1,11 @@
 /*
- * `hindvisor export`: a trace in the formats of other tools (trace/export/); with --scheduler the
- * trace is replayed first, for what the guest's kernel did meanwhile.
+ * `hindvisor export`: a trace in the formats of other tools (trace/export/), with what is known of
+ * the guest's kernel (analysis/facts.h); with --scheduler a replay finds that out if need be.
  */
 #include "trace/export/export.h"
 #include "analysis/commands/commands.h"
-#include "analysis/rerun.h"
+#include "analysis/facts.h"
 #include "analysis/scheduler/guest_events.h"
-#include "analysis/scheduler/probe.h"
 #include "trace/commands/cli.h"
 
 #include <ctype.h>
@@ -28,8 +27,8 @@ static const struct cli_option options[] = {
     {'o', "output", "PATH", "where it goes; without it, folded and ftrace go to stdout"},
     {OPTION_FROM, "from", "EXIT", "begin at this exit number"},
     {OPTION_SCHEDULER, "scheduler", NULL,
-     "replay the trace first, for the guest's scheduler events and symbols\n"
-     "(Linux 5.4 and later)"},
+     "with the guest's scheduler events and symbols (Linux 5.4 and later), by a\n"
+     "replay if they are not known; once they are, every export has them"},
     {OPTION_TO, "to", "EXIT", "(a number) stop after this exit number"},
     {0},
 };
@@ -55,13 +54,11 @@ struct request {
     bool scheduler;
 };
 
-/* What a replay has shown of the guest's kernel. */
+/* What is known of the guest's kernel. */
 struct guest {
-    struct sched_log log;
+    struct facts facts;
     struct sched_source state;
     struct event_source events;
-    struct probe probe;
-    struct report report;
 };
 
 static int parse_to(struct request *r, const char *text)
@@ -103,24 +100,25 @@ static void show(void *context, u64 exit, u64 of)
 
 static const char *symbol(void *context, u64 rip, char buffer[NAME_MAX_LENGTH])
 {
-    const struct symbols *symbols = context;
-    u64 offset;
-    const struct symbol *found = symbol_at(symbols, rip, &offset);
-    if (!found)
+    const struct symbolizer *symbolizer = context;
+    char *plus;
+    if (!symbolizer->name(symbolizer, rip, buffer, NAME_MAX_LENGTH))
         return NULL;
-    snprintf(buffer, NAME_MAX_LENGTH, "%s", symbol_name(symbols, found));
+    if ((plus = strchr(buffer, '+')))
+        *plus = 0; /* all of a function in one stack */
     return buffer;
 }
 
-static struct failure look_at_guest(struct guest *guest, struct export_job *job)
+static struct failure look_at_guest(bool needed, struct guest *guest, struct export_job *job)
 {
-    probe_init(&guest->probe, &guest->log);
-    ATTEMPT(rerun(job->trace, &guest->probe.observer, RERUN_PROGRESS, &guest->report));
-    ATTEMPT(probe_result(&guest->probe));
-    guest->events = sched_source(&guest->state, &guest->log);
+    if (needed)
+        ATTEMPT(facts_find(job->trace, &guest->facts));
+    else if (!facts_cached(job->trace, &guest->facts))
+        return NO_FAILURE;
+    guest->events = sched_source(&guest->state, &guest->facts.log);
     job->events = &guest->events;
     job->symbol = symbol;
-    job->symbols = &guest->probe.kernel.symbols;
+    job->symbols = &guest->facts.symbolizer;
     return NO_FAILURE;
 }
 
@@ -130,7 +128,7 @@ static struct failure export_to(const struct request *r, const char *argument, s
     struct export_job job = {.path = r->path, .from = r->from, .to = r->to, .progress = show};
     ATTEMPT(cli_resolve_trace(argument, path));
     ATTEMPT(trace_open(path, &job.trace));
-    struct failure failure = r->scheduler ? look_at_guest(guest, &job) : NO_FAILURE;
+    struct failure failure = look_at_guest(r->scheduler, guest, &job);
     if (!failure.code)
         failure = export_trace(r->format, &job);
     cli_progress_end();
@@ -155,10 +153,8 @@ int cmd_export(int argc, char **argv)
                           r.format->name);
     if (argc - optind > 1)
         return cli_misuse(&command, "name one trace, not %d", argc - optind);
-    static struct guest guest; /* large */
+    struct guest guest = {0};
     struct failure failure = export_to(&r, optind < argc ? argv[optind] : NULL, &guest);
-    if (r.scheduler)
-        probe_free(&guest.probe);
-    sched_log_free(&guest.log);
+    facts_free(&guest.facts);
     return failure.code ? cli_fail(&command, &failure) : CLI_SAME;
 }

@@ -1,9 +1,9 @@
 /*
  * The text of ftrace's `trace` file, as trace-cmd report, trace viewers and
  * scripts read it: `TASK-PID [CPU] FLAGS SECONDS: EVENT: FIELDS`. VM exits, entries
- * and injections have the words of the kernel's arch/x86/kvm/trace.h; every
- * other event is NAME=VALUE pairs. Without guest events nobody knows which task
- * ran: the vCPU itself stands in its place.
+ * and injections have the words of the kernel's arch/x86/kvm/trace.h, task switches
+ * those of include/trace/events/sched.h; every other event is NAME=VALUE pairs. Without guest
+ * events nobody knows which task ran: the vCPU itself stands in its place.
  */
 #include "trace/export/export.h"
 
@@ -57,6 +57,19 @@ static void put_exception(FILE *out, const struct export_item *item)
     fprintf(out, " %s (0x%" PRIx64 ")", space ? space + 1 : name, item->record->injection.error);
 }
 
+/* The letters of include/trace/events/sched.h; a + is for a task that was preempted. */
+static void put_switch(FILE *out, const struct export_item *item)
+{
+    const struct guest_sched_switch *s = &item->event->sched_switch;
+    static const char letters[] = "SDTtXZPI";
+    u32 state = (u32)s->prev_state & 0xff;
+    fprintf(out, " prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%c%s", s->prev_comm,
+            s->prev_pid, s->prev_prio, state ? letters[__builtin_ctz(state)] : 'R',
+            s->prev_state & 0x100 ? "+" : "");
+    fprintf(out, " ==> next_comm=%s next_pid=%d next_prio=%d", s->next_comm, s->next_pid,
+            s->next_prio);
+}
+
 static void put_field(FILE *out, const struct export_field *field, const struct export_item *item)
 {
     char buffer[NAME_MAX_LENGTH];
@@ -82,6 +95,7 @@ static bool put(struct export *x, const struct export_item *item)
         [CLASS_ENTRY] = put_entry,
         [REC_INJECTION] = put_interrupt,
         [CLASS_EXCEPTION] = put_exception,
+        [CLASS_GUEST + GUEST_SCHED_SWITCH] = put_switch,
     };
     const struct export_class *class = export_class_of(item);
     put_head(x->out, item, class->ftrace);

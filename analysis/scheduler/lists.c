@@ -1,7 +1,7 @@
 /*
  * Task switches one by one, as they come: `timehist` has a row for each stint of a task, told when
  * it ends, with what `perf sched timehist` says; `map` has a row for each switch, with a short name
- * for each task, as `perf sched map`.
+ * for each task, as `perf sched map`; `log` has the events themselves.
  */
 #include "analysis/scheduler/walk.h"
 
@@ -47,15 +47,16 @@ static void list_end(void *state)
 
 typedef void row_function(struct list_state *, const struct sched_step *, struct output *);
 
-static struct failure take(struct list_state *s, const struct slice *slice, row_function *put,
-                           struct output *out)
+/* Rows for the events whose kinds are in the set. */
+static struct failure take(struct list_state *s, const struct slice *slice, u64 kinds,
+                           row_function *put, struct output *out)
 {
     struct sched_step step;
     bool more = true;
     ATTEMPT(sched_walk_to(&s->walk, slice));
     while (more && s->left) {
         ATTEMPT(sched_walk_next(&s->walk, slice, &step, &more));
-        if (!more || !step.event || step.event->kind != SCHED_SWITCH)
+        if (!more || !step.event || !(kinds >> step.event->kind & 1))
             continue;
         put(s, &step, out);
         s->left--;
@@ -102,7 +103,7 @@ static void put_timehist(struct list_state *s, const struct sched_step *step, st
 
 static struct failure timehist_take(void *state, const struct slice *slice, struct output *out)
 {
-    return take(state, slice, put_timehist, out);
+    return take(state, slice, BIT(SCHED_SWITCH), put_timehist, out);
 }
 
 static void timehist_head(const struct query *query, struct output *out)
@@ -156,7 +157,7 @@ static void put_map(struct list_state *s, const struct sched_step *step, struct 
 
 static struct failure map_take(void *state, const struct slice *slice, struct output *out)
 {
-    return take(state, slice, put_map, out);
+    return take(state, slice, BIT(SCHED_SWITCH), put_map, out);
 }
 
 static void map_head(const struct query *query, struct output *out)
@@ -176,4 +177,65 @@ const struct view scheduler_map = {
     .end = list_end,
     .take = map_take,
     .head = map_head,
+};
+
+/* --- log
+ * ---------------------------------------------------------------------------------------- */
+
+static const struct column log_columns[] = {
+    {"time_ns", "Guest ns", CELL_NS}, {"cpu", "CPU", CELL_COUNT},
+    {"event", "Event", CELL_TEXT},    {"task", "Task", CELL_TEXT},
+    {"pid", "Pid", CELL_COUNT},       {"prio", "Prio", CELL_COUNT},
+    {"state", "State", CELL_TEXT},    {"preempted", "Preempted", CELL_COUNT},
+    {"other", "Other", CELL_TEXT},    {"other_pid", "Pid", CELL_COUNT},
+    {"to_cpu", NULL, CELL_COUNT},     {"exit", "Exit", CELL_COUNT},
+    {"count", "Count", CELL_COUNT},
+};
+
+static void put_log(struct list_state *s, const struct sched_step *step, struct output *out)
+{
+#define X(name, text) text,
+    static const char *const kinds[] = {SCHED_EVENTS(X)};
+#undef X
+    const struct sched_event *event = step->event;
+    const struct sched_name *task = &s->walk.log->names[event->task],
+                            *other = &s->walk.log->names[event->other];
+    char state[2] = {task_state_letter(event->state), 0};
+    output_number(out, event->time);
+    output_number(out, event->cpu);
+    output_text(out, kinds[event->kind]);
+    output_text(out, task->comm);
+    output_number(out, task->pid);
+    output_number(out, (u16)event->prio);
+    output_name(out, event->kind == SCHED_SWITCH || event->kind == SCHED_WAKE ? state : NULL);
+    output_number_if(out, event->kind == SCHED_SWITCH, event->preempted);
+    output_text(out, other->comm);
+    output_number(out, other->pid);
+    output_number_if(out, event->kind == SCHED_MIGRATE, event->to);
+    output_number(out, event->exit);
+    output_number(out, event->count);
+}
+
+static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+{
+    return take(state, slice, BIT(SCHED_KINDS) - 1, put_log, out);
+}
+
+static void log_head(const struct query *query, struct output *out)
+{
+    (void)query;
+    output_table(out, "scheduler", log_columns, ARRAY_SIZE(log_columns), OUTPUT_STREAM);
+}
+
+const struct view scheduler_log = {
+    .name = "scheduler",
+    .show = "log",
+    .summary = "switches, wakeups, new tasks, migrations and exits of tasks",
+    .times = true,
+    .events = true,
+    .wish = list_wish,
+    .begin = list_begin,
+    .end = list_end,
+    .take = log_take,
+    .head = log_head,
 };

@@ -1,0 +1,98 @@
+#!/bin/bash
+# The scheduler as the trace tells it and as the guest's kernel counted it, in one run: Debian's
+# cloud kernel with hackbench and cyclictest of its rt-tests, recorded on the software processor.
+#
+#   switches   /proc/stat and /proc/PID/status, exactly, since boot and in between
+#   times      /proc/PID/schedstat, to a few us a switch
+#   wakeups    the kernel's own sched events, one by one, and latencies to 1.5 us
+#   lateness   each cycle of cyclictest, from the deadline that the kernel programmed, to 2 us
+#
+# What is left of the us is the code between the kernel's reading of its clock and the function
+# that is hooked: a guest instruction takes 1 ns. Then what is kept beside the trace, shards, and
+# guests without a Linux.
+#
+# usage: tests/runs/scheduler.sh [BUILD]
+. "$(dirname "$0")/lib.sh"
+unset HINDVISOR_PROCESSOR
+trace=$work/trace cache=$work/trace/guest.cache
+
+kernel=$("$root/tools/fetch-kernel" 2>"$work/out") || { result fetch-kernel 1 "$work/out"; exit 1; }
+tree=$("$root/tools/fetch-userland" --rt-tests "$root/build/guests/rt-tests" 2>"$work/out") ||
+    { result fetch-rt-tests 1 "$work/out"; exit 1; }
+"$root/tools/mkinitramfs" "$work/initrd" --init "$root/tests/scheduler/init" --add "$tree" \
+    --add "$build/tests/scheduler" 2>"$work/out" || { result make-initramfs 1 "$work/out"; exit 1; }
+timeout -k 5 300 "$hindvisor" record --kernel "$kernel" --initrd "$work/initrd" \
+    --append "console=ttyS0 quiet" -o "$trace" >"$work/console" 2>"$work/out" </dev/null &&
+    grep -q '^done' "$work/console"
+result workload-records $? "$work/console" "$work/out"
+
+# --- against the guest ------------------------------------------------------------------------------
+expect scheduler-log 0 '' "$hindvisor" analyze scheduler "$trace" --show log --format csv
+cp "$work/out" "$work/events"
+"$hindvisor" analyze exits "$trace" --show log --format csv >"$work/exits"
+awk -f "$root/tests/scheduler/compare.awk" events=1 "$work/events" events=0 exits=1 "$work/exits" \
+    exits=0 "$work/console" >"$work/compared"
+
+# compared NAME FACT LEAST [LOW HIGH]: so many were compared, none was wrong, all are within
+compared() {
+    awk -v fact="$2" -v least="$3" -v low="${4:-0}" -v high="${5:-0}" '
+        $1 == fact { good = $2 >= least && $3 == 0 && $4 >= low && $5 <= high } END { exit !good }' "$work/compared"
+    result "$1" $? "$work/compared"
+}
+compared switches-in-all-are-those-of-proc-stat ctxt 4
+compared switches-between-two-readings window 500
+compared switches-by-task-are-those-of-proc-status tasks 90
+compared no-reading-was-disturbed disturbed 0
+compared run-times-are-those-of-schedstat run-a-switch 5 -3000 3000
+compared waits-are-those-of-schedstat wait-a-switch 5 -8000 8000
+compared events-are-those-of-the-guests-tracing traced 1000
+compared switches-come-after-their-tracepoint switch-after-tracepoint 1000 0 1000
+compared wakeups-come-before-their-tracepoint waking-after-function 1000 0 1000
+compared wakeup-latencies-are-those-of-the-guests-tracing latency 500 0 1500
+compared timer-lateness-is-that-of-cyclictest lateness 150 0 2000
+
+# --- sums, shards, the cache ------------------------------------------------------------------------
+number() { sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$2" | head -n 1; }
+"$hindvisor" analyze scheduler "$trace" --format json >"$work/whole"
+for state in boot tasks idle; do
+    sed -nE "s/.*\"state\":\"$state\",\"guest_ns\":([0-9]+).*/\1/p" "$work/whole"
+done >"$work/parts"
+[ "$(wc -l <"$work/parts")" = 3 ] && [ "$(($(paste -sd+ "$work/parts")))" = "$(number guest_ns "$work/whole")" ]
+result boot-tasks-and-idle-are-the-run $? "$work/parts" "$work/whole"
+
+for i in 1 2 3 4 5; do
+    "$hindvisor" analyze scheduler "$trace" --shard $i/5 --partial "$work/part.$i" >>"$work/out" 2>&1
+done
+"$hindvisor" merge --format json "$work"/part.[1-5] >"$work/merged" 2>>"$work/out"
+cmp "$work/whole" "$work/merged" >>"$work/out" 2>&1
+result merged-shards-are-the-whole $? "$work/out"
+
+"$hindvisor" analyze exits "$trace" --by rip --rows 20 >"$work/out" 2>&1
+grep -q ' native_apic_mem_write' "$work/out" || grep -q ' io_serial_out+0x' "$work/out"
+result exits-by-rip-name-functions-from-the-cache $? "$work/out"
+
+# A damaged cache is made anew, the same to the byte.
+cp "$cache" "$work/cache"
+printf x | dd of="$cache" bs=1 seek=4000 conv=notrunc 2>/dev/null
+"$hindvisor" analyze scheduler "$trace" --format json >"$work/again" 2>"$work/out"
+cmp "$work/whole" "$work/again" >>"$work/out" 2>&1 && cmp "$work/cache" "$cache" >>"$work/out" 2>&1
+result damaged-cache-is-made-anew $? "$work/out"
+[ -z "$(find "$trace" -name '*.new')" ]
+result nothing-unfinished-is-left $?
+
+# --- exports ----------------------------------------------------------------------------------------
+switches=$(grep -c ',switch,' "$work/events")
+"$hindvisor" export --to ftrace "$trace" >"$work/ftrace" 2>"$work/out"
+[ "$(grep -c ': sched_switch: ' "$work/ftrace")" = "$switches" ]
+result export-has-every-switch $? "$work/out"
+
+# --- guests without a Linux -------------------------------------------------------------------------
+must_record async_user "$work/other"
+expect unknown-kernel-is-said 2 'no scheduler|no symbol table' "$hindvisor" analyze scheduler "$work/other"
+[ ! -e "$work/other/guest.cache" ]
+result unknown-kernel-leaves-no-cache $?
+expect unknown-kernel-has-exits 0 'Exits' "$hindvisor" analyze exits "$work/other"
+cp "$work/cache" "$work/other/guest.cache"
+expect foreign-cache-is-ignored 2 'no scheduler|no symbol table' "$hindvisor" analyze scheduler "$work/other"
+
+exit $failed
