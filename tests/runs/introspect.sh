@@ -8,11 +8,12 @@
 unset HINDVISOR_PROCESSOR
 introspect=$build/tests/introspect
 
-# --- hooks: guests in which only instructions, REP iterations and single faults count --------------
-for guest in async_string async_user msr port_strings time_stamp wild; do
+# --- hooks: also where guests put code of other modes, or of pages with other rights ---------------
+for guest in async_string async_user double_fault exceptions inject modes msr paging_rights port_strings \
+    shadow_step time_stamp wild; do
     must_record "$guest" "$work/trace"
     expect "hooks-on-every-instruction-of-$guest" 0 'calls [1-9][0-9]{4,}' \
-        "$introspect" hooks "$work/trace" 0x400000 0x410000
+        "$introspect" hooks "$work/trace" 0x30000 0x32000 0x400000 0x410000 0x40000000 0x40001000
     rm -r "$work/trace"
 done
 

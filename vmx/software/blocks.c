@@ -213,7 +213,8 @@ static void fill_builder(struct cpu *c, struct builder *b, const u8 *page, u32 o
     }
 }
 
-/* Links are slots without a handler of their own: they keep no instruction. */
+/* Links are slots without a handler of their own: they keep no instruction, and their `left` is 0.
+ */
 static void finish(struct builder *b, struct block *block, u32 cold_base)
 {
     u32 left = b->count;
@@ -397,7 +398,7 @@ static void make_stale(struct block *block)
 {
     block->stale = true;
     for (u32 i = 0; i < block->slots; i++)
-        if (block->ops[i].fn && block->ops[i].fn != op_end)
+        if (block->ops[i].left) /* not links, and not op_end */
             block->ops[i].fn = op_stale;
     if (block->key)
         unhash(block);

@@ -122,7 +122,7 @@ struct op;
 typedef void (*op_fn)(struct cpu *, const struct op *, i64 budget);
 typedef void (*exec_fn)(struct cpu *, const struct insn *);
 
-/* One operation. `left`: instructions of the block from this one on. */
+/* One operation. `left`: instructions of the block from this one on; 0: none begins here. */
 struct op {
     op_fn fn;
     union {
@@ -139,13 +139,12 @@ struct op {
 };
 _Static_assert(sizeof(struct op) == 32, "two operations a cache line");
 
-/* The links of a branch: the slot after its operation. */
+/* The links of a branch: the slot after its operation. A slot's `left` tells it from an operation,
+ * so they must not reach there. */
 struct links {
     struct block *taken, *next;
-    u16 taken_offset, next_offset;
-    u8 taken_near, next_near; /* in this page */
 };
-_Static_assert(sizeof(struct links) <= sizeof(struct op), "fits a slot");
+_Static_assert(sizeof(struct links) <= offsetof(struct op, left), "fits a slot");
 
 /* What the generic path needs of an instruction. */
 struct cold {
