@@ -1,6 +1,7 @@
 /* `hindvisor merge`: partial results of `hindvisor analyze --partial` into one report. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
+#include "analysis/facts.h"
 #include "analysis/partial.h"
 #include "trace/commands/cli.h"
 
@@ -35,13 +36,33 @@ static struct failure write_again(const char *path, const struct pass *pass,
     return partial_write(path, pass, result);
 }
 
+/* The guest's symbols, if the trace is where it was and has them: as an analysis of it would. */
+static void find_symbols(struct pass *pass, const struct result *result, struct facts *facts)
+{
+    struct trace *trace;
+    if (result->traces != 1 || trace_open(result->subject.name, &trace).code)
+        return;
+    if (trace_identity(trace) == result->subject.identity && facts_cached_symbols(trace, facts))
+        pass->query.symbols = &facts->symbolizer;
+    trace_close(trace);
+}
+
+static struct failure print_merged(struct pass *pass, const struct result *result, int format)
+{
+    struct facts facts = {0};
+    find_symbols(pass, result, &facts);
+    struct failure failure = print_result(pass, result, format);
+    facts_free(&facts);
+    return failure;
+}
+
 static int merge(struct pass *pass, char **paths, size_t count, int format, const char *partial)
 {
     static struct result result;
     struct failure failure = partial_merge(paths, count, pass, &result);
     if (!failure.code)
         failure =
-            partial ? write_again(partial, pass, &result) : print_result(pass, &result, format);
+            partial ? write_again(partial, pass, &result) : print_merged(pass, &result, format);
     if (result.state)
         pass->view->end(result.state);
     if (failure.code)

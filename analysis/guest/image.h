@@ -12,8 +12,6 @@
 
 #define KERNEL_SPACE 0xffffffff80000000ull     /* __START_KERNEL_map */
 #define KERNEL_SPACE_END 0xffffffffc0000000ull /* modules begin here */
-/* _text as the kernel's build gives it, by the default of CONFIG_PHYSICAL_START. */
-#define KERNEL_LINK_ADDRESS 0xffffffff81000000ull
 
 struct guest_range {
     u64 linear;

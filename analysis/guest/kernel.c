@@ -57,6 +57,25 @@ static void find_banner(const struct guest_image *image, struct kernel *kernel)
     kernel->banner[strcspn(kernel->banner, "\n")] = 0;
 }
 
+/*
+ * The kernel is linked to run at KERNEL_SPACE plus its preferred physical address
+ * (CONFIG_PHYSICAL_START), which its setup header tells, and that header it keeps in boot_params
+ * (Documentation/arch/x86/boot.rst).
+ */
+static void find_shift(const struct guest_image *image, struct kernel *kernel)
+{
+    enum { MAGIC_AT = 0x202, PREFERRED_AT = 0x258 };
+    const struct symbol *text = symbol_named(&kernel->symbols, "_text");
+    const struct symbol *params = symbol_named(&kernel->symbols, "boot_params");
+    const u8 *header = params ? image_at(image, params->address, PREFERRED_AT + 8) : NULL;
+    u64 preferred;
+    kernel->has_shift = text && header && !memcmp(header + MAGIC_AT, "HdrS", 4);
+    if (!kernel->has_shift)
+        return;
+    memcpy(&preferred, header + PREFERRED_AT, sizeof(preferred));
+    kernel->shift = (i64)(text->address - (KERNEL_SPACE + preferred));
+}
+
 static struct failure find_text(struct kernel *kernel)
 {
     const struct symbol *text = symbol_named(&kernel->symbols, "_text");
@@ -65,7 +84,6 @@ static struct failure find_text(struct kernel *kernel)
     if (!text)
         return fail(UNSUPPORTED, "the guest kernel's symbols have neither _text nor _stext");
     kernel->text = text->address;
-    kernel->shift = (i64)(text->address - KERNEL_LINK_ADDRESS);
     return NO_FAILURE;
 }
 
@@ -82,6 +100,7 @@ struct failure kernel_find(struct memory *memory, const struct paging *paging,
         return failure;
     }
     find_types(&image, kernel);
+    find_shift(&image, kernel);
     find_banner(&image, kernel);
     return NO_FAILURE;
 }

@@ -14,7 +14,8 @@ struct kernel {
     bool has_types;
     char lacks[192];  /* why it has none */
     u64 text;         /* _text, as it is in memory */
-    i64 shift;        /* from KERNEL_LINK_ADDRESS: what KASLR added */
+    bool has_shift;   /* is it known? */
+    i64 shift;        /* of _text from where it was linked: what KASLR added */
     char banner[128]; /* "Linux version 6.1.0-...", first line; "": not found */
 };
 

@@ -39,8 +39,10 @@ static void print_symbols(void *context, struct vcpu *v)
         printf("%016lx %c %s\n", symbol->address, symbol->type,
                symbol_name(&kernel.symbols, symbol));
     }
-    fprintf(stderr, "_text 0x%lx, 0x%lx from where it was linked; %s\n", kernel.text, kernel.shift,
-            kernel.banner);
+    fprintf(stderr, "_text 0x%lx, ", kernel.text);
+    if (kernel.has_shift)
+        fprintf(stderr, "0x%lx from where it was linked; ", kernel.shift);
+    fprintf(stderr, "%s\n", kernel.banner);
     kernel_free(&kernel);
 }
 

@@ -67,9 +67,15 @@ done
 cmp "$work/whole" "$work/merged" >>"$work/out" 2>&1
 result merged-shards-are-the-whole $? "$work/out"
 
-"$hindvisor" analyze exits "$trace" --by rip --rows 20 >"$work/out" 2>&1
-grep -q ' native_apic_mem_write' "$work/out" || grep -q ' io_serial_out+0x' "$work/out"
-result exits-by-rip-name-functions-from-the-cache $? "$work/out"
+"$hindvisor" analyze exits "$trace" --by rip --rows 20 >"$work/whole-rip" 2>&1
+grep -q ' io_serial_out+0x' "$work/whole-rip"
+result exits-by-rip-name-functions-from-the-cache $? "$work/whole-rip"
+for i in 1 2; do
+    "$hindvisor" analyze exits "$trace" --by rip --shard $i/2 --partial "$work/rip.$i" >"$work/out" 2>&1
+done
+"$hindvisor" merge --rows 20 "$work"/rip.[12] >"$work/merged-rip" 2>>"$work/out"
+cmp "$work/whole-rip" "$work/merged-rip" >>"$work/out" 2>&1
+result merged-shards-name-them-as-well $? "$work/out"
 
 # A damaged cache is made anew, the same to the byte.
 cp "$cache" "$work/cache"
