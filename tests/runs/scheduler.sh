@@ -21,17 +21,21 @@ tree=$("$root/tools/fetch-userland" --rt-tests "$root/build/guests/rt-tests" 2>"
     { result fetch-rt-tests 1 "$work/out"; exit 1; }
 "$root/tools/mkinitramfs" "$work/initrd" --init "$root/tests/scheduler/init" --add "$tree" \
     --add "$build/tests/scheduler" 2>"$work/out" || { result make-initramfs 1 "$work/out"; exit 1; }
-timeout -k 5 300 "$hindvisor" record --kernel "$kernel" --initrd "$work/initrd" \
-    --append "console=ttyS0 quiet" -o "$trace" >"$work/console" 2>"$work/out" </dev/null &&
-    grep -q '^done' "$work/console"
-result workload-records $? "$work/console" "$work/out"
 
-# --- against the guest ------------------------------------------------------------------------------
-expect scheduler-log 0 '' "$hindvisor" analyze scheduler "$trace" --show log --format csv
-cp "$work/out" "$work/events"
-"$hindvisor" analyze exits "$trace" --show log --format csv >"$work/exits"
-awk -f "$root/tests/scheduler/compare.awk" events=1 "$work/events" events=0 exits=1 "$work/exits" \
-    exits=0 "$work/console" >"$work/compared"
+# run NAME TRACE OPTION...: records the workload, and compares what both sides say of it
+run() {
+    local name=$1 to=$2
+    shift 2
+    timeout -k 5 300 "$hindvisor" record --kernel "$kernel" --initrd "$work/initrd" \
+        --append "console=ttyS0 quiet" "$@" -o "$to" >"$work/console" 2>"$work/out" </dev/null &&
+        grep -q '^done' "$work/console"
+    result "$name-records" $? "$work/console" "$work/out"
+    expect "$name-has-a-scheduler-log" 0 '' "$hindvisor" analyze scheduler "$to" --show log --format csv
+    cp "$work/out" "$work/events"
+    "$hindvisor" analyze exits "$to" --show log --format csv >"$work/exits"
+    awk -f "$root/tests/scheduler/compare.awk" events=1 "$work/events" events=0 exits=1 "$work/exits" \
+        exits=0 "$work/console" >"$work/compared"
+}
 
 # compared NAME FACT LEAST [LOW HIGH]: so many were compared, none was wrong, all are within
 compared() {
@@ -39,6 +43,15 @@ compared() {
         $1 == fact { good = $2 >= least && $3 == 0 && $4 >= low && $5 <= high } END { exit !good }' "$work/compared"
     result "$1" $? "$work/compared"
 }
+
+# --- against the guest: under the host's clock and with noise, the counts; without, the times as well
+run host-clock "$work/host" --clock host --noise 1
+compared host-clock-switches-in-all-are-those-of-proc-stat ctxt 4
+compared host-clock-switches-by-task-are-those-of-proc-status tasks 90
+compared host-clock-no-reading-was-disturbed disturbed 0
+rm -rf "$work/host"
+
+run workload "$trace"
 compared switches-in-all-are-those-of-proc-stat ctxt 4
 compared switches-between-two-readings window 500
 compared switches-by-task-are-those-of-proc-status tasks 90
