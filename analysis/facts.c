@@ -9,8 +9,6 @@
 
 #include "analysis/cache.h"
 #include "analysis/pass.h"
-#include "analysis/rerun.h"
-#include "analysis/scheduler/probe.h"
 
 #define SYMBOL_SECTIONS (BIT(CACHE_BANNER) | BIT(CACHE_SYMBOLS) | BIT(CACHE_SYMBOL_NAMES))
 #define EVENT_SECTIONS (BIT(CACHE_EVENTS) | BIT(CACHE_TASKS) | BIT(CACHE_LACKS))
@@ -33,7 +31,7 @@ static bool name_address(const struct symbolizer *symbolizer, u64 address, char 
     return true;
 }
 
-static void facts_init(struct facts *facts)
+void facts_init(struct facts *facts)
 {
     *facts = (struct facts){.symbolizer = {name_address}};
 }
@@ -143,58 +141,23 @@ bool facts_cached(struct trace *trace, struct facts *facts)
     return take_cache(trace, SYMBOL_SECTIONS | EVENT_SECTIONS, facts);
 }
 
-/* --- by a replay --------------------------------------------------------------------------------
+/* --- to the cache --------------------------------------------------------------------------------
  */
 
-/* Not to be able to keep them is no failure. */
-static void keep(struct trace *trace, struct facts *facts)
+void facts_keep(struct trace *trace, const struct facts *facts)
 {
-    struct sched_log *log = &facts->log;
-    struct symbols *symbols = &facts->symbols;
+    const struct sched_log *log = &facts->log;
+    const struct symbols *symbols = &facts->symbols;
     struct cache cache = {
         .section =
             {
-                [CACHE_BANNER] = {facts->banner, strlen(facts->banner)},
+                [CACHE_BANNER] = {(void *)facts->banner, strlen(facts->banner)},
                 [CACHE_SYMBOLS] = {symbols->table, symbols->count * sizeof(*symbols->table)},
                 [CACHE_SYMBOL_NAMES] = {symbols->names, symbols->names_length},
                 [CACHE_EVENTS] = {log->events, log->event_count * sizeof(*log->events)},
                 [CACHE_TASKS] = {log->names, log->name_count * sizeof(*log->names)},
-                [CACHE_LACKS] = {log->lacks, strlen(log->lacks)},
+                [CACHE_LACKS] = {(void *)log->lacks, strlen(log->lacks)},
             },
     };
     cache_write(trace_path(trace), trace_identity(trace), &cache);
-}
-
-static struct failure replay(struct trace *trace, struct facts *facts)
-{
-    struct probe *probe = calloc(1, sizeof(*probe));
-    struct report *report = calloc(1, sizeof(*report));
-    struct failure failure = fail(NO_SPACE, "no memory for a replay");
-    if (probe && report) {
-        probe_init(probe, &facts->log);
-        failure = rerun(trace, &probe->observer, RERUN_PROGRESS, report);
-        if (!failure.code)
-            failure = probe_result(probe);
-        if (!failure.code) {
-            facts->symbols = probe->kernel.symbols;
-            probe->kernel.symbols = (struct symbols){0};
-            memcpy(facts->banner, probe->kernel.banner, sizeof(facts->banner));
-        }
-        probe_free(probe);
-    }
-    free(probe);
-    free(report);
-    return failure;
-}
-
-struct failure facts_find(struct trace *trace, struct facts *facts)
-{
-    if (facts_cached(trace, facts))
-        return NO_FAILURE;
-    struct failure failure = replay(trace, facts);
-    if (!failure.code)
-        keep(trace, facts);
-    else
-        facts_free(facts);
-    return failure;
 }

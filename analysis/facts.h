@@ -25,6 +25,9 @@ bool facts_cached(struct trace *, struct facts *);
 /* From the cache, or by a replay with a progress bar. An error says what is missing: the guest's
  * kernel may be none that is known here. */
 struct failure facts_find(struct trace *, struct facts *);
+/* Writes the cache. Not to be able to is no failure: another replay finds the same. */
+void facts_keep(struct trace *, const struct facts *);
+void facts_init(struct facts *); /* empty */
 void facts_free(struct facts *);
 
 #endif

@@ -21,7 +21,7 @@ enum {
 };
 
 static const struct cli_option options[] = {
-    {'s', "show", "WHAT", "what to show of the view (stats); see Views"},
+    {'s', "show", "WHAT", "what to show of the view; see Views, where its first is the default"},
     {'b', "by", "KEY", "of exits: reason (default), port, msr, gpa, rip or qualification"},
     {'f', "format", "FORMAT", "table (default), json or csv"},
     {'n', "rows", "N", "at most N rows; in statistics the others add up in one more"},
@@ -223,7 +223,7 @@ static int print_views(void)
 {
     printf("\nViews:\n");
     for (size_t i = 0; views[i]; i++)
-        printf("  %-10s %-6s %s\n", views[i]->name, views[i]->show, views[i]->summary);
+        printf("  %-10s %-9s %s\n", views[i]->name, views[i]->show, views[i]->summary);
     return CLI_SAME;
 }
 

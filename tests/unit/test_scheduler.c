@@ -2,6 +2,8 @@
 #include "trace_sample.h"
 
 #include "analysis/cache.h"
+#include "analysis/facts.h"
+#include "analysis/pass.h"
 #include "analysis/scheduler/walk.h"
 
 #include <criterion/criterion.h>
@@ -229,4 +231,106 @@ Test(scheduler, damaged_cache_is_as_good_as_none)
         cr_expect_not(is_read(IDENTITY, ALL), "cut at %zd", end);
     }
     close(f);
+}
+
+/* --- what is in it, from whoever made it -------------------------------------------------------
+ */
+
+static struct trace *make_trace(void)
+{
+    struct sample sample = {0};
+    struct trace_writer *writer;
+    struct trace *trace;
+    struct manifest manifest = {.memory_size = 1 << 20};
+    char path[256];
+    strcpy(path, scratch_path("t"));
+    scratch_file("kernel", "kernel", 6);
+    cr_assert_eq(
+        trace_create(path, &manifest, scratch_path("kernel"), NULL, TRACE_SYNC_NEVER, &writer).code,
+        OK);
+    sample_chunk(&sample, 20, 2);
+    sample_end(&sample);
+    cr_assert_eq(trace_append_chunk(writer, sample.raw, sample.used).code, OK);
+    cr_assert_eq(trace_finish(writer).code, OK);
+    free(sample.raw);
+    cr_assert_eq(trace_open(path, &trace).code, OK);
+    return trace;
+}
+
+/* A cache with one thing wrong in it. */
+struct made {
+    struct sched_event events[2];
+    struct sched_name tasks[2];
+    struct symbol symbols[2];
+    char symbol_names[8];
+    u64 cut; /* bytes that the table of events lacks */
+};
+
+static struct made good_facts(void)
+{
+    return (struct made){
+        .events = {swap(100, 0, 1, 0, false), swap(200, 1, 0, 1, false)},
+        .tasks = {{0, 0, "idle"}, {1, 1, "init"}},
+        .symbols = {{0xffffffff81000000, 0, 'T'}, {0xffffffff81000100, 4, 'T'}},
+        .symbol_names = "one\0two",
+    };
+}
+
+static bool is_taken(struct trace *trace, struct made made)
+{
+    struct facts facts;
+    struct cache cache = {
+        .section =
+            {
+                [CACHE_BANNER] = {"Linux", 5},
+                [CACHE_SYMBOLS] = {made.symbols, sizeof(made.symbols)},
+                [CACHE_SYMBOL_NAMES] = {made.symbol_names, sizeof(made.symbol_names)},
+                [CACHE_EVENTS] = {made.events, sizeof(made.events) - made.cut},
+                [CACHE_TASKS] = {made.tasks, sizeof(made.tasks)},
+            },
+    };
+    cr_assert_eq(cache_write(trace_path(trace), trace_identity(trace), &cache).code, OK);
+    bool taken = facts_cached(trace, &facts);
+    facts_free(&facts);
+    return taken;
+}
+
+Test(scheduler, facts_come_back_from_the_cache)
+{
+    struct trace *trace = make_trace();
+    struct facts facts;
+    char text[64];
+    cr_expect_not(facts_cached(trace, &facts));
+    cr_assert(is_taken(trace, good_facts()));
+    cr_assert(facts_cached(trace, &facts));
+    cr_expect_str_eq(facts.banner, "Linux");
+    cr_expect_eq(facts.log.event_count, 2);
+    cr_expect_str_eq(facts.log.names[1].comm, "init");
+    const struct symbolizer *s = &facts.symbolizer;
+    cr_assert(s->name(s, 0xffffffff81000104, text, sizeof(text)));
+    cr_expect_str_eq(text, "two+0x4");
+    cr_assert(s->name(s, 0xffffffff81000000, text, sizeof(text)));
+    cr_expect_str_eq(text, "one");
+    cr_expect_not(s->name(s, 0x400000, text, sizeof(text)), "not the kernel's");
+    facts_free(&facts);
+    trace_close(trace);
+}
+
+Test(scheduler, facts_that_cannot_be_are_refused)
+{
+    struct trace *trace = make_trace();
+    struct made made[8];
+    for (u32 i = 0; i < ARRAY_SIZE(made); i++)
+        made[i] = good_facts();
+    made[0].events[1].task = 2;
+    made[1].events[0].other = UINT32_MAX;
+    made[2].events[0].kind = SCHED_KINDS;
+    made[3].events[1].time = 99;
+    made[4].events[1].exit = 0;
+    made[5].symbols[1].name = 8;
+    made[6].symbol_names[7] = 'x';
+    made[7].cut = 1;
+    for (u32 i = 0; i < ARRAY_SIZE(made); i++)
+        cr_expect_not(is_taken(trace, made[i]), "case %u", i);
+    trace_close(trace);
 }
