@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct bytes {
+struct part {
     const u8 *at, *end;
 };
 
@@ -19,7 +19,7 @@ static void broken(const char *what)
     exit(1);
 }
 
-static u64 varint(struct bytes *b)
+static u64 varint(struct part *b)
 {
     u64 value = 0;
     for (u32 shift = 0; shift < 70; shift += 7) {
@@ -34,20 +34,20 @@ static u64 varint(struct bytes *b)
 }
 
 /* The next field: its number, and its value or, of a message or text, its bytes. */
-static bool field(struct bytes *b, u32 *number, u64 *value, struct bytes *inner)
+static bool field(struct part *b, u32 *number, u64 *value, struct part *inner)
 {
     if (b->at == b->end)
         return false;
     u64 key = varint(b);
     *number = (u32)(key >> 3);
-    *inner = (struct bytes){0};
+    *inner = (struct part){0};
     if ((key & 7) != 0 && (key & 7) != 2)
         broken("a wire type that is not used");
     *value = varint(b);
     if ((key & 7) == 2) {
         if (*value > (u64)(b->end - b->at))
             broken("a message is cut");
-        *inner = (struct bytes){b->at, b->at + *value};
+        *inner = (struct part){b->at, b->at + *value};
         b->at += *value;
     }
     return true;
@@ -55,11 +55,11 @@ static bool field(struct bytes *b, u32 *number, u64 *value, struct bytes *inner)
 
 static u64 packets, tracks, interned, begins, ends, instants, counters, ftrace, last;
 
-static void read_event(struct bytes event)
+static void read_event(struct part event)
 {
     u32 number;
     u64 value, type = 0, track = 0;
-    struct bytes inner;
+    struct part inner;
     while (field(&event, &number, &value, &inner)) {
         type = number == 9 ? value : type;
         track = number == 11 ? value : track;
@@ -72,11 +72,11 @@ static void read_event(struct bytes event)
         broken("an event without track or type, or slices that are not nested");
 }
 
-static void read_packet(struct bytes packet)
+static void read_packet(struct part packet)
 {
     u32 number;
     u64 value, sequence = 0;
-    struct bytes inner;
+    struct part inner;
     while (field(&packet, &number, &value, &inner)) {
         if (number == 8 && value < last)
             broken("time goes back");
@@ -104,7 +104,7 @@ int main(void)
     }
     if (!data)
         broken("no memory");
-    struct bytes trace = {data, data + size}, packet;
+    struct part trace = {data, data + size}, packet;
     u32 number;
     u64 value;
     while (field(&trace, &number, &value, &packet)) {
