@@ -167,14 +167,17 @@ static struct failure stream(struct ask *ask, const char *path, struct result *r
     return failure.code ? failure : end;
 }
 
-/* What the view needs of the guest's kernel. Symbols are told if they are at hand. */
+/* What the view needs of the guest's kernel. Symbols are told if they are at hand; a trace that
+ * is damaged cannot be replayed, but may have records to look at. */
 static struct failure learn(struct ask *ask, const char *path, struct facts *facts)
 {
     struct query *query = &ask->pass.query;
+    bool needed = ask->pass.view->events || ask->symbols;
     struct trace *trace;
-    struct failure failure = NO_FAILURE;
-    ATTEMPT(trace_open(path, &trace));
-    if (ask->pass.view->events || ask->symbols)
+    struct failure failure = trace_open(path, &trace);
+    if (failure.code)
+        return needed ? failure : NO_FAILURE;
+    if (needed)
         failure = facts_find(trace, facts);
     else
         facts_cached_symbols(trace, facts);

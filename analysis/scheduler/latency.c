@@ -244,7 +244,10 @@ static void load_row(struct tally *rows, struct unpack *unpack)
         unpack_refuse(unpack, row ? "a task has two rows" : "too many tasks");
         row = &scratch;
     }
-    unpack_text(unpack, row->comm, sizeof(row->comm));
+    struct sched_name name = {0};
+    unpack_text(unpack, name.comm, sizeof(name.comm));
+    sched_name_clean(&name);
+    memcpy(row->comm, name.comm, sizeof(row->comm));
     row->run = unpack_wide(unpack);
     row->switches = unpack_number(unpack);
     row->preempted = unpack_number(unpack);
