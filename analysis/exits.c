@@ -343,27 +343,12 @@ static const struct column exit_columns[][PERF_COLUMN_COUNT] = {
     [BY_QUALIFICATION] = {PERF_COLUMNS("qualification", NULL)},
 };
 
-static void tell_latency(const struct histogram *h, struct output *out)
-{
-    static const u32 permille[] = {500, 900, 990, 999};
-    if (!h->count) {
-        for (size_t i = 0; i < 3 + ARRAY_SIZE(permille); i++)
-            output_none(out);
-        return;
-    }
-    output_number(out, h->min);
-    output_number(out, h->max);
-    output_number(out, histogram_mean(h));
-    for (size_t i = 0; i < ARRAY_SIZE(permille); i++)
-        output_number(out, histogram_quantile(h, permille[i], 1000));
-}
-
 static void tell_numbers(const struct exit_row *row, struct output *out)
 {
     output_number(out, samples_of(row));
     output_number(out, samples_of(row));
     output_number(out, handling_of(row));
-    tell_latency(&row->latency, out);
+    output_spread(out, &row->latency);
     output_number(out, handling_of(row));
     output_number(out, row->halted);
     output_number(out, row->untimed);

@@ -430,6 +430,21 @@ void output_number_if(struct output *out, bool applies, u128 number)
         output_none(out);
 }
 
+void output_spread(struct output *out, const struct histogram *h)
+{
+    static const u32 permille[] = {500, 900, 990, 999};
+    if (!h->count) {
+        for (size_t i = 0; i < 3 + ARRAY_SIZE(permille); i++)
+            output_none(out);
+        return;
+    }
+    output_number(out, h->min);
+    output_number(out, h->max);
+    output_number(out, histogram_mean(h));
+    for (size_t i = 0; i < ARRAY_SIZE(permille); i++)
+        output_number(out, histogram_quantile(h, permille[i], 1000));
+}
+
 struct failure output_end(struct output *out)
 {
     struct failure failure = NO_FAILURE;

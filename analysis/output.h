@@ -75,6 +75,8 @@ void output_number(struct output *, u128);
 void output_none(struct output *);                          /* nothing to say: "-", null, empty */
 void output_name(struct output *, const char *);            /* NULL or "": nothing to say */
 void output_number_if(struct output *, bool applies, u128); /* else nothing to say */
+/* Seven cells: min, max, avg, p50, p90, p99, p99.9; of no samples there is nothing to say. */
+void output_spread(struct output *, const struct histogram *);
 
 /* Prints what is left and frees. Failure: no memory, or the output could not be written. */
 struct failure output_end(struct output *);

@@ -19,6 +19,11 @@ const struct view *const views[] = {
     &scheduler_timehist,
     &scheduler_map, /* scheduler/lists.c */
     &scheduler_log,
+    &interrupts_stats,
+    &interrupts_top,
+    &interrupts_histogram, /* interrupts.c */
+    &interrupts_freq,      /* interrupts_freq.c */
+    &interrupts_log,       /* interrupts_log.c */
     NULL,
 };
 

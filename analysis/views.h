@@ -14,5 +14,8 @@ extern const struct view io_log;                                  /* io_log.c */
 extern const struct view scheduler_latency, scheduler_stats;      /* scheduler/latency.c */
 extern const struct view scheduler_timehist, scheduler_map;       /* scheduler/lists.c */
 extern const struct view scheduler_log;
+extern const struct view interrupts_stats, interrupts_top, interrupts_histogram; /* interrupts.c */
+extern const struct view interrupts_freq; /* interrupts_freq.c */
+extern const struct view interrupts_log;  /* interrupts_log.c */
 
 #endif
