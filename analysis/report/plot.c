@@ -96,12 +96,14 @@ static void lane_tone(const struct plot *p, const double *x, size_t points, doub
             continue;
         while (end < points && joins(x, end, step) && tone(p, s->y[end]) == which)
             end++;
-        html(p->out, any ? "" : "<path class=\"lane t%u c%u\" d=\"", which, s->color);
+        if (!any)
+            html(p->out, "<path class=\"lane t%u c%u\" d=\"", which, s->color);
         any = true;
         html(p->out, "M%.1f %.1fH%.1fV%.1fH%.1fZ", px(p, x[first]), top, px(p, x[end - 1] + step),
              bottom, px(p, x[first]));
     }
-    html(p->out, any ? "\"/>" : "");
+    if (any)
+        html(p->out, "\"/>");
 }
 
 static void lane(const struct plot *p, const double *x, size_t points, double step,
