@@ -54,8 +54,9 @@ static struct failure check_inputs(struct recording *r)
         ATTEMPT(check_file("initrd", o->initrd, &size));
     snprintf(o->manifest.kernel_format, sizeof(o->manifest.kernel_format), "%s",
              format == KERNEL_ELF ? "elf" : "linux");
-    ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     r->carrier = carrier_find(o->manifest.processor);
+    if (!r->carrier->in_process) /* which itself says so, as soon and by the same loader */
+        ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     if (o->lttng)
         ATTEMPT(observer_load(&r->observe));
     o->manifest.tsc_hz = carrier_tsc_hz(r->carrier);
@@ -249,7 +250,7 @@ static int record(struct recording *r)
     print_summary(r);
     if (failure.code)
         cli_fail(&record_command, &failure);
-    if (empty)
+    else if (empty)
         fputs("hindvisor record: nothing was recorded, so no trace was kept\n", stderr);
     return failure.code || empty ? CLI_TROUBLE : status_of(r);
 }
