@@ -73,6 +73,18 @@ done >"$work/parts"
 [ "$(wc -l <"$work/parts")" = 3 ] && [ "$(($(paste -sd+ "$work/parts")))" = "$(number guest_ns "$work/whole")" ]
 result boot-tasks-and-idle-are-the-run $? "$work/parts" "$work/whole"
 
+for show in timehist map log; do
+    "$hindvisor" analyze scheduler "$trace" --show $show --format csv >"$work/rows" 2>"$work/out"
+    "$hindvisor" analyze scheduler "$trace" --show $show --format json 2>>"$work/out" | grep -c '^{"time_ns":' >"$work/objects"
+    # A range has the rows of its exits, and all ranges together have all.
+    for part in "--to 199999" "--from 200000"; do
+        # shellcheck disable=SC2086
+        "$hindvisor" analyze scheduler "$trace" --show $show --format csv $part 2>>"$work/out" | tail -n +2
+    done >"$work/ranges"
+    [ "$(tail -n +2 "$work/rows" | wc -l)" = "$(cat "$work/objects")" ] && tail -n +2 "$work/rows" | cmp - "$work/ranges" >>"$work/out" 2>&1
+    result "$show-in-json-csv-and-by-ranges" $? "$work/out" "$work/objects"
+done
+
 for i in 1 2 3 4 5; do
     "$hindvisor" analyze scheduler "$trace" --shard $i/5 --partial "$work/part.$i" >>"$work/out" 2>&1
 done
