@@ -1,11 +1,22 @@
 /* Finds out the facts by a replay, if the cache has none; see facts.h. */
 #include "analysis/facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analysis/rerun.h"
 #include "analysis/scheduler/probe.h"
+
+/* Tasks lie in memory that the kernel has mapped, so there are none of these; if there are, say so.
+ */
+static void note_unread(const struct probe *probe, struct sched_log *log)
+{
+    size_t used = strlen(log->lacks);
+    if (probe->unread)
+        snprintf(log->lacks + used, sizeof(log->lacks) - used,
+                 "%s%lu whose tasks could not be read", used ? ", " : "", probe->unread);
+}
 
 static struct failure replay(struct trace *trace, struct facts *facts)
 {
@@ -18,6 +29,7 @@ static struct failure replay(struct trace *trace, struct facts *facts)
         if (!failure.code)
             failure = probe_result(probe);
         if (!failure.code) {
+            note_unread(probe, &facts->log);
             facts->symbols = probe->kernel.symbols;
             probe->kernel.symbols = (struct symbols){0};
             memcpy(facts->banner, probe->kernel.banner, sizeof(facts->banner));

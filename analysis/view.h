@@ -41,10 +41,11 @@ struct symbolizer {
 
 /* How to look. */
 struct query {
-    u32 by;       /* index into view->keys */
-    u64 rows;     /* at most so many rows of tables that are sorted; the rest in one row */
+    u32 by;        /* index into view->keys */
+    u64 rows;      /* at most so many rows of tables that are sorted; the rest in one row */
     u64 interval;  /* guest ns, of freq */
-    u64 intervals; /* at most so many (2 to INTERVALS_LIMIT), as long as that takes; 0: by `interval` */
+    u64 intervals; /* at most so many (2 to INTERVALS_LIMIT), as long as that takes; 0: by
+                      `interval` */
     const struct subject *subject;
     const struct symbolizer *symbols;  /* NULL: addresses stay numbers */
     const struct sched_log *scheduler; /* of views with `events`; NULL: there are none */

@@ -42,7 +42,8 @@ static const struct cli_command command = {
     .synopsis = "VIEW [TRACE] [--show WHAT] [--by KEY] [--format table|json|csv] [--from P] "
                 "[--to P]",
     .summary =
-        "Statistics of a trace, from the trace alone; what the guest's scheduler did, from a replay\n"
+        "Statistics of a trace, from the trace alone; what the guest's scheduler did, from a "
+        "replay\n"
         "the first time. TRACE is a path or a name; without it,\n"
         "the newest trace. Times are in ticks of the host's TSC, or in guest ns where they say "
         "so.\n"
@@ -185,7 +186,7 @@ static struct failure learn(struct ask *ask, const char *path, struct facts *fac
     query->scheduler = &facts->log;
     query->symbols = facts->symbols.count ? &facts->symbolizer : NULL;
     if (*facts->log.lacks && ask->pass.view->events)
-        fprintf(stderr, "hindvisor analyze: no %s\n", facts->log.lacks);
+        fprintf(stderr, "hindvisor analyze: these events lack %s\n", facts->log.lacks);
     return failure;
 }
 

@@ -491,7 +491,8 @@ Test(analysis_views, hostile_partial_files_are_refused_or_read)
     free(data);
 }
 
-/* --- several views in one walk ----------------------------------------------------------------- */
+/* --- several views in one walk -----------------------------------------------------------------
+ */
 
 static void *begin_nothing(const struct query *query)
 {
