@@ -14,7 +14,7 @@ void service_init(struct service *s)
 /* Notes for those before the stretch; one that finds nothing left there is not noted. */
 static void note_drop(struct service *s, u8 vector, bool first)
 {
-    if (s->eois == SERVICE_CLASSES || class_of(vector) >= s->floor)
+    if (class_of(vector) >= s->floor)
         return;
     s->floor = class_of(vector);
     s->operations[s->count++] = (struct service_operation){.first = first, .vector = vector};
@@ -42,10 +42,11 @@ bool service_eoi(struct service *s, u64 time, u64 tsc, const struct service_sink
 {
     if (s->depth)
         return sink->ended(sink->owner, &s->stack[--s->depth], time, tsc);
-    if (s->eois == SERVICE_CLASSES) {
+    if (!s->floor) {
         sink->unmatched(sink->owner);
         return true;
     }
+    s->floor--; /* what is left is below what was the highest */
     s->operations[s->count++] = (struct service_operation){.eoi = true, .time = time, .tsc = tsc};
     s->eois++;
     return true;
@@ -130,17 +131,17 @@ static void load_operation(struct service *s, struct unpack *unpack)
     u64 what = unpack_number(unpack), time = unpack_number(unpack), tsc = unpack_number(unpack);
     u8 vector = (u8)(what >> 2);
     bool eoi = what & 1;
-    if (what >> 10 || (eoi ? s->eois == SERVICE_CLASSES : class_of(vector) >= s->floor)) {
+    if (what >> 10 || (eoi ? !s->floor : class_of(vector) >= s->floor)) {
         unpack_refuse(unpack, "an end of an interrupt is impossible");
         return;
     }
-    s->floor = eoi ? s->floor : class_of(vector);
+    s->floor = eoi ? s->floor - 1 : class_of(vector);
     s->eois += eoi;
     s->operations[s->count++] = (struct service_operation){
         .eoi = eoi, .first = what & 2, .vector = vector, .time = time, .tsc = tsc};
 }
 
-/* Classes fall below one floor after another, and EOIs are counted: there is room. */
+/* Each operation lowers the floor: there is room. */
 void service_load(struct service *s, struct unpack *unpack)
 {
     service_init(s);

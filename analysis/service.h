@@ -7,15 +7,15 @@
  * has ended with no EOI (a spurious vector, a PIC in automatic EOI mode).
  *
  * Stretches of a trace join exactly: what a stretch would do to those that were in service
- * before it began is kept as a list of operations, bounded since each one that matters
- * takes something from a stack of 16.
+ * before it began is kept as a list of operations. Each one that matters lowers the floor, the
+ * class that all are below which may be left of them; so there are at most 16.
  */
 #ifndef ANALYSIS_SERVICE_H
 #define ANALYSIS_SERVICE_H
 
 #include "analysis/pack.h"
 
-enum { SERVICE_CLASSES = 16, SERVICE_OPERATIONS = 2 * SERVICE_CLASSES };
+enum { SERVICE_CLASSES = 16, SERVICE_OPERATIONS = SERVICE_CLASSES };
 
 struct served {
     u8 vector;
@@ -34,7 +34,8 @@ struct service {
     struct served stack[SERVICE_CLASSES];
     struct service_operation operations[SERVICE_OPERATIONS];
     u32 depth, count, eois; /* eois: among the operations */
-    u32 floor;              /* classes from here on are gone from what was before; 16 at first */
+    u32 floor;              /* classes from here on are gone from what was before; 16 at first, and
+                             * 0 when nothing can be left of it */
 };
 
 /* What comes of it, told to its owner. */
