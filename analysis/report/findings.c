@@ -32,7 +32,7 @@ static void ask(struct findings *f, struct question question)
 static bool is_other(const struct view *view)
 {
     return strcmp(view->name, "exits") && strcmp(view->name, "io") && !view->head &&
-           strcmp(view->show, "top");
+           strcmp(view->show, "top") && strcmp(view->show, "freq");
 }
 
 static void ask_all(struct findings *f)
