@@ -427,10 +427,7 @@ static void quality(FILE *out, const struct findings *f)
     quality_write(out, f);
     for (size_t i = 0; i < ARRAY_SIZE(topics); i++) {
         if (!is_known(f, &topics[i]))
-            html(out,
-                 "<p class=\"lacks\">Not in this report: %s. This version of Hindvisor has no "
-                 "view for it.</p>\n",
-                 topics[i].title);
+            html(out, "<p class=\"lacks\">Not in this report: %s.</p>\n", topics[i].title);
     }
     end(out);
 }
