@@ -59,8 +59,7 @@ $(BUILD)/hosted/%.o: %.c | packages
 ASSETS := $(wildcard analysis/report/page.*s)
 $(foreach world,hosted sanitized fuzzed,$(BUILD)/$(world)/analysis/report/assets.o): $(ASSETS)
 
-# Archives: only what is used is linked. The hosted world has no processor yet,
-# so what needs one (the run loop) stays out of the command.
+# Archives: only what is used is linked.
 %/hindvisor.a:
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 $(BUILD)/hosted/hindvisor.a: $(HOSTED_OBJECTS)
