@@ -4,8 +4,8 @@
  * Everything below this interface (machine, devices, exit handlers) is a
  * deterministic state machine. Whatever it cannot compute from its own state it
  * asks here, and whatever it does is shown here. Who answers is chosen once, at
- * start: replay/live.c asks the world and keeps nothing, replay/recorder.c asks
- * the world and logs, replay/replayer.c answers from a log and compares.
+ * start: replay/recorder.c asks the world and logs (or keeps nothing, in a plain
+ * run), replay/replayer.c answers from a log and compares.
  *
  * The declaration lives in core/ because its callers do (core/ and vmx/); the
  * answers live in replay/.

@@ -1,6 +1,7 @@
 /*
  * The world outside the gate: what a recorder asks. One ops table; the image's
- * world is the carrier (vmx/image/carrier_world.c), noise.c wraps any world and
+ * world is the carrier (vmx/image/carrier_world.c), that of a run in a process of the host is
+ * the user's terminal and the host's clock (vmx/carriers/in_process.c), noise.c wraps any world and
  * perturbs it by a seed. A replay never meets a world, but for its output.
  */
 #ifndef REPLAY_WORLD_H
