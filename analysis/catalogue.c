@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "analysis/histogram.h"
+#include "analysis/frame/histogram.h"
 #include "core/machine.h"
 #include "trace/batch.h"
 #include "trace/names.h"

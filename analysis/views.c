@@ -6,14 +6,14 @@
 const struct view *const views[] = {
     &exits_stats,
     &exits_top,
-    &exits_histogram, /* exits.c */
-    &exits_freq,      /* exits_freq.c */
-    &exits_activity,  /* exits_activity.c */
-    &exits_worst,     /* exits_worst.c */
-    &exits_log,       /* exits_log.c */
+    &exits_histogram, /* exits/stats.c */
+    &exits_freq,      /* exits/freq.c */
+    &exits_activity,  /* exits/activity.c */
+    &exits_worst,     /* exits/worst.c */
+    &exits_log,       /* exits/log.c */
     &io_stats,
-    &io_top, /* io.c */
-    &io_log, /* io_log.c */
+    &io_top, /* io/stats.c */
+    &io_log, /* io/log.c */
     &scheduler_latency,
     &scheduler_stats, /* scheduler/latency.c */
     &scheduler_timehist,
@@ -21,9 +21,9 @@ const struct view *const views[] = {
     &scheduler_log,
     &interrupts_stats,
     &interrupts_top,
-    &interrupts_histogram, /* interrupts.c */
-    &interrupts_freq,      /* interrupts_freq.c */
-    &interrupts_log,       /* interrupts_log.c */
+    &interrupts_histogram, /* interrupts/stats.c */
+    &interrupts_freq,      /* interrupts/freq.c */
+    &interrupts_log,       /* interrupts/log.c */
     NULL,
 };
 

@@ -2,7 +2,7 @@
  * Whole passes of `hindvisor analyze` over a trace: the one that BENCH_TRACE names, else one of
  * made-up records (bench_trace.c), written for the purpose. Items are exits.
  */
-#include "analysis/pass.h"
+#include "analysis/frame/pass.h"
 #include "bench/benchmarks.h"
 #include "bench/shim.h"
 #include "trace/wire.h"

@@ -1,9 +1,9 @@
 /* `hindvisor analyze`: the command line around one pass over a trace. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
-#include "analysis/facts.h"
-#include "analysis/intervals.h"
-#include "analysis/partial.h"
+#include "analysis/frame/intervals.h"
+#include "analysis/frame/partial.h"
+#include "analysis/guest/facts.h"
 #include "trace/commands/cli.h"
 
 #include <getopt.h>

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "analysis/bench/exit_bench.h"
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
-#include "analysis/exit_bench.h"
 #include "core/cpu_model.h"
 #include "core/machine.h"
 #include "replay/commands/session.h"

@@ -1,10 +1,10 @@
 /*
  * `hindvisor export`: a trace in the formats of other tools (trace/export/), with what is known of
- * the guest's kernel (analysis/facts.h); with --scheduler a replay finds that out if need be.
+ * the guest's kernel (analysis/guest/facts.h); with --scheduler a replay finds that out if need be.
  */
 #include "trace/export/export.h"
 #include "analysis/commands/commands.h"
-#include "analysis/facts.h"
+#include "analysis/guest/facts.h"
 #include "analysis/scheduler/guest_events.h"
 #include "trace/commands/cli.h"
 

@@ -1,8 +1,8 @@
 /* `hindvisor merge`: partial results of `hindvisor analyze --partial` into one report. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
-#include "analysis/facts.h"
-#include "analysis/partial.h"
+#include "analysis/frame/partial.h"
+#include "analysis/guest/facts.h"
 #include "trace/commands/cli.h"
 
 #include <getopt.h>

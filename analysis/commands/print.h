@@ -2,7 +2,7 @@
 #ifndef ANALYSIS_COMMANDS_PRINT_H
 #define ANALYSIS_COMMANDS_PRINT_H
 
-#include "analysis/pass.h"
+#include "analysis/frame/pass.h"
 #include "trace/commands/cli.h"
 
 extern const char *const format_names[]; /* by enum output_format, NULL-terminated */

@@ -1,8 +1,8 @@
 /* `hindvisor report`: a trace as one self-contained HTML page. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
+#include "analysis/guest/rerun.h"
 #include "analysis/report/page.h"
-#include "analysis/rerun.h"
 
 #include <getopt.h>
 #include <stdlib.h>

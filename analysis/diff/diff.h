@@ -10,7 +10,7 @@
 #ifndef ANALYSIS_DIFF_DIFF_H
 #define ANALYSIS_DIFF_DIFF_H
 
-#include "analysis/histogram.h"
+#include "analysis/frame/histogram.h"
 #include "trace/moments.h"
 
 enum { DIFF_A, DIFF_B, DIFF_SIDES };

@@ -31,7 +31,7 @@ static void ask(struct findings *f, struct question question)
 /* What reports do not know by name: statistics, without logs and second orders of the same. */
 static bool is_other(const struct view *view)
 {
-    /* The scheduler's views want events that a replay finds (analysis/facts.h). */
+    /* The scheduler's views want events that a replay finds (analysis/guest/facts.h). */
     return strcmp(view->name, "scheduler") && strcmp(view->name, "exits") &&
            strcmp(view->name, "io") && !view->head && strcmp(view->show, "top") &&
            strcmp(view->show, "freq");

@@ -6,8 +6,8 @@
 #ifndef ANALYSIS_REPORT_FINDINGS_H
 #define ANALYSIS_REPORT_FINDINGS_H
 
-#include "analysis/kept.h"
-#include "analysis/pass.h"
+#include "analysis/frame/kept.h"
+#include "analysis/frame/pass.h"
 #include "trace/trace.h"
 #include "trace/wire.h"
 

@@ -6,7 +6,7 @@
 #ifndef ANALYSIS_REPORT_HTML_H
 #define ANALYSIS_REPORT_HTML_H
 
-#include "analysis/histogram.h"
+#include "analysis/frame/histogram.h"
 
 #include <stdio.h>
 

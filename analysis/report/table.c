@@ -1,8 +1,8 @@
 /* Tables of the page; see draw.h. Times of the host are in µs where its TSC's frequency is known.
  */
+#include "analysis/frame/shares.h"
 #include "analysis/report/draw.h"
 #include "analysis/report/html.h"
-#include "analysis/shares.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

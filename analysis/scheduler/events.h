@@ -1,7 +1,7 @@
 /*
  * What the guest's scheduler did, in order: the events that the scheduler views are made from.
  * They come from a replay (probe.h) or from the file beside the trace that an earlier one left
- * (analysis/facts.h).
+ * (analysis/guest/facts.h).
  */
 #ifndef ANALYSIS_SCHEDULER_EVENTS_H
 #define ANALYSIS_SCHEDULER_EVENTS_H

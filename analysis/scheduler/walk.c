@@ -148,8 +148,8 @@ struct failure sched_walk_to(struct sched_walk *w, const struct slice *slice)
     return NO_FAILURE;
 }
 
-/* Guest time at the slice's last exit is known from below (analysis/timeline.h); at the run's end
- * the trace tells it. */
+/* Guest time at the slice's last exit is known from below (analysis/frame/timeline.h); at the run's
+ * end the trace tells it. */
 static bool end_slice(struct sched_walk *w, const struct slice *slice, struct sched_step *step)
 {
     u64 time = slice->begin < slice->end ? slice->times[slice->end - 1] : 0;

@@ -12,9 +12,9 @@
 #ifndef ANALYSIS_SCHEDULER_WALK_H
 #define ANALYSIS_SCHEDULER_WALK_H
 
+#include "analysis/frame/tally.h"
+#include "analysis/frame/view.h"
 #include "analysis/scheduler/events.h"
-#include "analysis/tally.h"
-#include "analysis/view.h"
 
 enum sched_owner { OWNER_BOOT /* before the first switch */, OWNER_IDLE, OWNER_TASK };
 enum sched_wait { WAIT_NONE, WAIT_WOKEN, WAIT_PREEMPTED };

@@ -4,8 +4,8 @@
  * told, saved and loaded again; or a partial file with its checksum made right. What is saved must
  * load, and print the same.
  */
-#include "analysis/partial.h"
-#include "analysis/pass.h"
+#include "analysis/frame/partial.h"
+#include "analysis/frame/pass.h"
 #include "trace/codec.h"
 #include "trace/guest_time.h"
 

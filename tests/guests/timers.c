@@ -8,7 +8,10 @@
  */
 #include "tests/guests/lib/apic.h"
 
-enum { TIMER = 0x50, LATE = 1000000000 /* ns: under --clock host a busy host is late, and periods merge */ };
+enum {
+    TIMER = 0x50,
+    LATE = 1000000000 /* ns: under --clock host a busy host is late, and periods merge */
+};
 static volatile u64 fired, fired_at;
 
 static void on_timer(struct frame *f)

@@ -205,9 +205,12 @@ static const struct form refused_forms[] = {
 };
 /* clang-format on */
 
-#define GROUP(name, share) {#name, name##_forms, ARRAY_SIZE(name##_forms), share}
+#define GROUP(name, share)                                   \
+    {                                                        \
+#name, name##_forms, ARRAY_SIZE(name##_forms), share \
+    }
 const struct form_group form_groups[] = {
-    GROUP(integer, 49), GROUP(string, 4), GROUP(branch, 5), GROUP(segment, 3), GROUP(bmi, 4),
-    GROUP(vector, 25),  GROUP(x87, 9),    GROUP(refused, 1),
+    GROUP(integer, 49), GROUP(string, 4),  GROUP(branch, 5), GROUP(segment, 3),
+    GROUP(bmi, 4),      GROUP(vector, 25), GROUP(x87, 9),    GROUP(refused, 1),
 };
 const u32 form_group_count = ARRAY_SIZE(form_groups);

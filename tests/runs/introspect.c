@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "analysis/guest/kernel.h"
-#include "analysis/rerun.h"
+#include "analysis/guest/rerun.h"
 #include "vmx/exits.h"
 #include "vmx/handlers.h"
 #include "vmx/processor.h"

@@ -1,10 +1,10 @@
 /* The parts that views are made of: histograms, shares, rows by key, bytes, positions, output. */
-#include "analysis/histogram.h"
-#include "analysis/output.h"
-#include "analysis/pack.h"
-#include "analysis/position.h"
-#include "analysis/shares.h"
-#include "analysis/tally.h"
+#include "analysis/frame/histogram.h"
+#include "analysis/frame/output.h"
+#include "analysis/frame/pack.h"
+#include "analysis/frame/position.h"
+#include "analysis/frame/shares.h"
+#include "analysis/frame/tally.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Views over small traces: columns, sums, ranges, shards, damage, partial files. */
 #include "trace_sample.h"
 
-#include "analysis/partial.h"
-#include "analysis/pass.h"
+#include "analysis/frame/partial.h"
+#include "analysis/frame/pass.h"
+#include "analysis/frame/timeline.h"
 #include "analysis/scheduler/events.h"
-#include "analysis/timeline.h"
 #include "core/machine.h"
 #include "trace/batch.h"
 

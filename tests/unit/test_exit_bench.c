@@ -1,7 +1,7 @@
 /* Exit latency from two sides, from records made by hand. */
 #include <criterion/criterion.h>
 
-#include "analysis/exit_bench.h"
+#include "analysis/bench/exit_bench.h"
 #include "vmx/exits.h"
 
 enum { OUT_TO_KIND = KIND_PORT << 16 };

@@ -127,27 +127,27 @@ static const struct field fields[] = {
 #undef F
 #define F(type, name, render, coding) \
     {REC_IDLE, offsetof(struct idle_record, name), sizeof(type), #name},
-            IDLE_FIELDS(F)
+                IDLE_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_CLOCK, offsetof(struct clock_record, name), sizeof(type), #name},
-                CLOCK_FIELDS(F)
+                    CLOCK_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_STOP, offsetof(struct stop_record, name), sizeof(type), #name},
-                    STOP_FIELDS(F)
+                        STOP_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_ARRIVAL, offsetof(struct arrival_record, name), sizeof(type), #name},
-                        ARRIVAL_FIELDS(F)
+                            ARRIVAL_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_STATE, offsetof(struct state_record, name), sizeof(type), #name},
-                            STATE_FIELDS(F)
+                                STATE_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_END, offsetof(struct end_record, name), sizeof(type), #name},
-                                END_FIELDS(F)
+                                    END_FIELDS(F)
 #undef F
 };
 
@@ -368,7 +368,8 @@ static void drop_each(enum clock_policy clock)
         replay(clock, &changed);
         bool same = run.replayer.difference.kind == DIVERGENCE_NONE;
         /* Without a timer or a state less is known, and that is all. */
-        cr_expect_eq(same, reader_of(kind) == NOBODY || kind == REC_STATE, "record %u of kind %u", i, kind);
+        cr_expect_eq(same, reader_of(kind) == NOBODY || kind == REC_STATE, "record %u of kind %u",
+                     i, kind);
         cr_expect_leq(run.rig.h.vcpu.exits, exit_of(list.count - 1));
     }
 }

@@ -1,9 +1,9 @@
 /* The scheduler's events: what the walk makes of them, and their cache beside the trace. */
 #include "trace_sample.h"
 
-#include "analysis/cache.h"
-#include "analysis/facts.h"
-#include "analysis/pass.h"
+#include "analysis/frame/pass.h"
+#include "analysis/guest/cache.h"
+#include "analysis/guest/facts.h"
 #include "analysis/scheduler/walk.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* Which interrupt an EOI ends: known answers, and parts of a sequence join to the whole. */
-#include "analysis/service.h"
+#include "analysis/interrupts/service.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * them. */
 #include "trace_sample.h"
 
-#include "analysis/timeline.h"
+#include "analysis/frame/timeline.h"
 #include "tests/unit/recorded_run.h"
 #include "trace/moments.h"
 

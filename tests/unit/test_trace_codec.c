@@ -246,10 +246,8 @@ Test(trace_codec, hostile_lengths_are_refused)
 
 Test(trace_codec, impossible_headers_are_refused)
 {
-    struct block_header header = {.magic = BLOCK_MAGIC,
-                                  .version = BLOCK_VERSION,
-                                  .size = sizeof(header),
-                                  .records = 1};
+    struct block_header header = {
+        .magic = BLOCK_MAGIC, .version = BLOCK_VERSION, .size = sizeof(header), .records = 1};
     struct block_header changed;
 #define REFUSED(field, value) \
     changed = header;         \

@@ -1,0 +1,73 @@
+/* Exits one by one, as they come. */
+#include "analysis/exits/keys.h"
+
+#include <stdlib.h>
+
+static const struct column columns[] = {
+    {"exit", "Exit", CELL_COUNT},     {"time_ns", "Guest ns", CELL_NS},
+    {"count", "Count", CELL_COUNT},   {"reason", "VM-EXIT", CELL_TEXT},
+    {"rip", "RIP", CELL_HEX},         {"qualification", "Qualification", CELL_HEX},
+    {"address", "Address", CELL_HEX}, {"value", "Value", CELL_HEX},
+    {"time", "Time", CELL_TICKS},
+};
+
+static void log_wish(const struct query *query, struct column_wishes *wishes)
+{
+    (void)query;
+    wishes->fields[REC_EXIT] |= COLUMN(exit, reason) | COLUMN(exit, flags) | COLUMN(exit, count) |
+                                COLUMN(exit, rip) | COLUMN(exit, qualification) |
+                                COLUMN(exit, address) | COLUMN(exit, value) |
+                                COLUMN(exit, tsc_exit) | COLUMN(exit, tsc_entry);
+}
+
+/* The state: how many rows are still wanted. */
+static void *log_begin(const struct query *query)
+{
+    u64 *left = malloc(sizeof(*left));
+    if (left)
+        *left = query->rows;
+    return left;
+}
+
+static void log_row(const struct slice *slice, size_t i, struct output *out)
+{
+    const struct exit_columns *exits = &slice->batch->exit;
+    char text[EXIT_KEY_TEXT];
+    exit_key_text(BY_REASON, exits->reason[i], exits->flags[i] & EXIT_FLAG_HALTED, text);
+    output_number(out, slice->batch->first_exit + i);
+    output_number(out, slice->times[i]);
+    output_number(out, exits->count[i]);
+    output_text(out, text);
+    output_number(out, exits->rip[i]);
+    output_number(out, exits->qualification[i]);
+    output_number(out, exits->address[i]);
+    output_number(out, exits->value[i]);
+    output_number_if(out, exit_is_timed(exits->tsc_exit[i], exits->tsc_entry[i]),
+                     exits->tsc_entry[i] - exits->tsc_exit[i]);
+}
+
+static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+{
+    u64 *left = state;
+    for (size_t i = slice->begin; i < slice->end && *left; i++, --*left)
+        log_row(slice, i, out);
+    return NO_FAILURE;
+}
+
+static void log_head(const struct query *query, struct output *out)
+{
+    (void)query;
+    output_table(out, "exits", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+}
+
+const struct view exits_log = {
+    .name = "exits",
+    .show = "log",
+    .summary = "exits one by one",
+    .times = true,
+    .wish = log_wish,
+    .begin = log_begin,
+    .end = free,
+    .take = log_take,
+    .head = log_head,
+};

@@ -1,0 +1,33 @@
+/*
+ * What is known of the kernel in a trace's guest: its symbols and its scheduler's events. They
+ * come from the cache beside the trace (cache.h) or, if need be, from a replay that then leaves
+ * them there. A trace in a place that cannot be written is replayed each time.
+ */
+#ifndef ANALYSIS_GUEST_FACTS_H
+#define ANALYSIS_GUEST_FACTS_H
+
+#include "analysis/frame/view.h"
+#include "analysis/guest/symbols.h"
+#include "analysis/scheduler/events.h"
+#include "trace/trace.h"
+
+struct facts {
+    struct symbolizer symbolizer; /* by `symbols` */
+    struct symbols symbols;       /* without by_name when they come from the cache */
+    struct sched_log log;
+    char banner[128]; /* "Linux version ..." */
+};
+
+/* From the cache. false: it has none that can be used, and *facts is empty. Otherwise the caller
+ * ends *facts with facts_free(); symbols alone are read faster. */
+bool facts_cached_symbols(struct trace *, struct facts *);
+bool facts_cached(struct trace *, struct facts *);
+/* From the cache, or by a replay with a progress bar. An error says what is missing: the guest's
+ * kernel may be none that is known here. */
+struct failure facts_find(struct trace *, struct facts *);
+/* Writes the cache. Not to be able to is no failure: another replay finds the same. */
+void facts_keep(struct trace *, const struct facts *);
+void facts_init(struct facts *); /* empty */
+void facts_free(struct facts *);
+
+#endif
