@@ -324,13 +324,13 @@ void op_generic_end(struct cpu *, const struct op *, i64 budget);
 void op_stale(struct cpu *, const struct op *, i64 budget);
 void op_end(struct cpu *, const struct op *, i64 budget);
 
-/* --- hooks.c ------------------------------------------------------------------------------------- */
-bool hooks_changed(void);          /* since it was last asked: cached blocks are out of date */
-bool hooks_at_offset(u32 offset);  /* some hook is at this offset of some page */
+/* --- hooks.c -------------------------------------------------------------------------------------
+ */
+bool hooks_changed(void);         /* since it was last asked: cached blocks are out of date */
+bool hooks_at_offset(u32 offset); /* some hook is at this offset of some page */
 void op_hook(struct cpu *, const struct op *, i64 budget); /* before the hooked operation */
 
-/* --- lower.c, exec.c
- * ------------------------------------------------------------------------------- */
+/* --- lower.c, exec.c --------------------------------------------------------------------- */
 /* The exec function of an instruction, and whether it ends a block. */
 exec_fn exec_find(const struct insn *, bool *ends);
 struct lowered {
@@ -342,14 +342,12 @@ struct lowered lower(struct op *, const struct insn *, u16 offset);
 /* The comparison at *first and the conditional jump at *second become one. */
 bool fuse(struct op *first, struct op *second);
 
-/* --- events.c
- * ------------------------------------------------------------------------------------- */
+/* --- events.c ---------------------------------------------------------------------------- */
 /* Delivers an event in the format of SDM 25.8.3 through the IDT; faults and exits by escape. */
 void deliver(struct cpu *, struct event);
 void software_interrupt(struct cpu *, u32 vector, u32 type);
 
-/* --- segments.c
- * ------------------------------------------------------------------------------------ */
+/* --- segments.c -------------------------------------------------------------------------- */
 struct descriptor {
     u64 base;
     u32 limit, access; /* access: VMCS form */
@@ -372,7 +370,8 @@ u64 descriptor_linear(struct cpu *, u16 selector);
 void load_ldtr(struct cpu *, u16 selector);
 void load_tr(struct cpu *, u16 selector);
 
-/* --- gates.c ----------------------------------------------------------------------------------- */
+/* --- gates.c -----------------------------------------------------------------------------------
+ */
 /* A stack that an inner level's TSS entry names; nothing of it is loaded until inner_take(). */
 struct inner_stack {
     struct descriptor segment;
@@ -386,11 +385,17 @@ u64 tss_read(struct cpu *, u32 offset, u32 size);
 void write_frame(struct cpu *, u64 rsp, const u64 *words, u32 count); /* events.c: IA-32e mode */
 /* JMP or CALL through a gate or to a TSS. false: the selector names neither. */
 bool far_through_gate(struct cpu *, u16 selector, bool call);
-enum task_source { TASK_BY_CALL, TASK_BY_IRET, TASK_BY_JMP, TASK_BY_IDT }; /* as exit reason 9 has it */
+enum task_source {
+    TASK_BY_CALL,
+    TASK_BY_IRET,
+    TASK_BY_JMP,
+    TASK_BY_IDT
+}; /* as exit reason 9 has it */
 NORETURN void switch_by_gate(struct cpu *, u64 gate, enum task_source);
 NORETURN void switch_back(struct cpu *); /* IRET with NT */
 
-/* --- virtual_8086.c ------------------------------------------------------------------------------ */
+/* --- virtual_8086.c ------------------------------------------------------------------------------
+ */
 void enter_virtual_8086(struct cpu *);
 void drop_virtual_8086_segments(struct cpu *);
 void iret_virtual_8086(struct cpu *, u32 size);
@@ -400,14 +405,12 @@ bool pop_virtual_flags(struct cpu *, u32 size);
 bool set_virtual_interrupt_flag(struct cpu *, bool on);
 bool interrupt_in_virtual_8086(struct cpu *, u32 vector);
 
-/* --- thunk.c
- * ---------------------------------------------------------------------------------------- */
+/* --- thunk.c ----------------------------------------------------------------------------- */
 exec_fn thunk_find(const struct insn *); /* NULL: not an instruction for thunks */
 void thunks_init(struct cpu *);
 void fx_image(const struct cpu *, u8 image[512]);
 
-/* --- flags
- * --------------------------------------------------------------------------------------------- */
+/* --- flags ------------------------------------------------------------------------------- */
 static inline u64 get_rflags(const struct cpu *c)
 {
     u32 s = c->status;
@@ -425,8 +428,7 @@ static inline void set_rflags(struct cpu *c, u64 rflags)
     set_status(c, rflags);
 }
 
-/* --- memory, hot
- * --------------------------------------------------------------------------------------- */
+/* --- memory, hot ------------------------------------------------------------------------- */
 typedef u16 __attribute__((aligned(1), may_alias)) mem16;
 typedef u32 __attribute__((aligned(1), may_alias)) mem32;
 typedef u64 __attribute__((aligned(1), may_alias)) mem64;
@@ -490,8 +492,7 @@ static inline void write_linear(struct cpu *c, u64 linear, u64 value, u32 size)
         write_slow(c, linear, value, size);
 }
 
-/* --- operands of the generic path
- * --------------------------------------------------------------------------- */
+/* --- operands of the generic path -------------------------------------------------------- */
 static inline u64 size_mask(u32 size)
 {
     return size >= 8 ? ~0ull : BIT(8 * size) - 1;
@@ -600,8 +601,7 @@ static inline void close_rm(struct cpu *c, const struct insn *insn, const struct
         put_reg(c, insn, insn->rm, value, size);
 }
 
-/* --- stack (exec_stack.c)
- * -------------------------------------------------------------------------------------- */
+/* --- stack (exec_stack.c) ---------------------------------------------------------------- */
 u64 stack_pointer(const struct cpu *);
 void set_stack_pointer(struct cpu *, u64);
 void push(struct cpu *, u64 value, u32 size);

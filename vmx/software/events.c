@@ -127,8 +127,7 @@ static void deliver_long(struct cpu *c, struct delivery *d)
     enter_handler(c, d, &code, cpl);
 }
 
-/* --- protected mode
- * --------------------------------------------------------------------------------- */
+/* --- protected mode ---------------------------------------------------------------------- */
 
 static void push_words(struct cpu *c, const u64 *words, u32 count, u32 size)
 {
@@ -171,8 +170,7 @@ static void deliver_protected(struct cpu *c, struct delivery *d)
     enter_handler(c, d, &code, inner ? dpl : c->cpl);
 }
 
-/* --- real mode
- * ------------------------------------------------------------------------------------------ */
+/* --- real mode --------------------------------------------------------------------------- */
 
 static void deliver_real(struct cpu *c, struct delivery *d)
 {

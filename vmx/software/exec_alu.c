@@ -222,8 +222,7 @@ void exec_group45(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- shifts: Bochs's flags
- * ------------------------------------------------------------------------ */
+/* --- shifts: Bochs's flags --------------------------------------------------------------- */
 
 struct shifted {
     u64 result;
@@ -396,8 +395,7 @@ void exec_shrd_cl(struct cpu *c, const struct insn *insn)
     double_shift(c, insn, (u32)c->gpr[RCX], false);
 }
 
-/* --- bits
- * ---------------------------------------------------------------------------------------------- */
+/* --- bits -------------------------------------------------------------------------------- */
 
 static void bit_test(struct cpu *c, const struct insn *insn, u32 kind, u64 linear, u64 bit)
 {
@@ -597,8 +595,7 @@ void exec_bmi(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- exchange
- * ---------------------------------------------------------------------------------------------- */
+/* --- exchange ---------------------------------------------------------------------------- */
 
 void exec_xadd(struct cpu *c, const struct insn *insn)
 {
@@ -668,8 +665,7 @@ void exec_bswap(struct cpu *c, const struct insn *insn)
         put_gpr(c, insn->rm, 0, 2); /* undefined: silicon and Bochs clear it */
 }
 
-/* --- decimal, outside 64-bit mode
- * ------------------------------------------------------------------------------ */
+/* --- decimal, outside 64-bit mode -------------------------------------------------------- */
 
 static void adjust_packed(struct cpu *c, bool subtract)
 {

@@ -198,8 +198,7 @@ void exec_lmsw(struct cpu *c, const struct insn *insn)
     derive_state(c);
 }
 
-/* --- debug registers
- * ------------------------------------------------------------------------------ */
+/* --- debug registers --------------------------------------------------------------------- */
 
 static u32 debug_register(struct cpu *c, const struct insn *insn)
 {

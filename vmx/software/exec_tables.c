@@ -5,8 +5,7 @@
 #include "vmx/exits.h"
 #include "vmx/software/exec.h"
 
-/* --- segments and tables
- * ------------------------------------------------------------------------------ */
+/* --- segments and tables ----------------------------------------------------------------- */
 
 void exec_mov_from_seg(struct cpu *c, const struct insn *insn)
 {
@@ -265,8 +264,7 @@ void exec_arpl(struct cpu *c, const struct insn *insn)
     c->status = (u16)((c->status & ~ST_ZF) | (raise ? ST_ZF : 0));
 }
 
-/* --- fast system calls
- * ------------------------------------------------------------------------------------- */
+/* --- fast system calls ------------------------------------------------------------------- */
 
 static void flat_segment(struct cpu *c, u32 segment, u16 selector, u32 access)
 {

@@ -301,8 +301,7 @@ static void exec_frstor(struct cpu *c, const struct insn *insn)
         memcpy(c->x87.st[(top_of(c) + i) & 7], st[i], 10);
 }
 
-/* --- by thunk
- * ------------------------------------------------------------------------------------- */
+/* --- by thunk ---------------------------------------------------------------------------- */
 
 struct operand {
     u8 bytes;

@@ -82,4 +82,16 @@ void fast_jmp_m(struct cpu *, const struct op *, i64);
 void fast_call_m(struct cpu *, const struct op *, i64);
 op_fn fast_fused(op_fn compare, u32 condition); /* NULL: these do not fuse */
 
+/* Pushes 8 bytes; false: nothing happened, the slow way must. */
+static inline __attribute__((always_inline)) bool push_fast(struct cpu *c, u64 value)
+{
+    u64 sp = R(RSP) - 8;
+    const struct tlb_entry *e = tlb_slot(c, sp);
+    if (unlikely((sp ^ e->write) > 4088))
+        return false;
+    *(mem64 *)(sp + e->delta) = value;
+    R(RSP) = sp;
+    return true;
+}
+
 #endif

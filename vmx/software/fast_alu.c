@@ -90,49 +90,35 @@ ALL_SIZES(xor)
 
 /* --- CMP, TEST: no target -------------------------------------------------------------------- */
 
-#define COMPARISONS(name, mask, T)                        \
-    FAST(name##_rr_##T)                                   \
-    {                                                     \
-        T target = (T)R(op->dst), source = (T)R(op->src); \
-        u32 st;                                           \
-        COMPARE(#name, target, source, st);               \
-        c->status = (u16)(st mask);                       \
-        NEXT;                                             \
-    }                                                     \
-    FAST(name##_ri_##T)                                   \
-    {                                                     \
-        T target = (T)R(op->dst), source = (T)op->imm;    \
-        u32 st;                                           \
-        COMPARE(#name, target, source, st);               \
-        c->status = (u16)(st mask);                       \
-        NEXT;                                             \
-    }                                                     \
-    FAST(name##_rm_##T)                                   \
-    {                                                     \
-        AT(T, read, EA_X, p, MISS);                       \
-        T target = (T)R(op->dst), source = *p;            \
-        u32 st;                                           \
-        COMPARE(#name, target, source, st);               \
-        c->status = (u16)(st mask);                       \
-        NEXT;                                             \
-    }                                                     \
-    FAST(name##_mr_##T)                                   \
-    {                                                     \
-        AT(T, read, EA_X, p, MISS);                       \
-        T target = *p, source = (T)R(op->src);            \
-        u32 st;                                           \
-        COMPARE(#name, target, source, st);               \
-        c->status = (u16)(st mask);                       \
-        NEXT;                                             \
-    }                                                     \
-    FAST(name##_mi_##T)                                   \
-    {                                                     \
-        AT(T, read, EA_X, p, MISS);                       \
-        T target = *p, source = (T)op->imm;               \
-        u32 st;                                           \
-        COMPARE(#name, target, source, st);               \
-        c->status = (u16)(st mask);                       \
-        NEXT;                                             \
+#define COMPARE_AND_GO(name, mask, T, a, b) \
+    T target = (T)(a), source = (T)(b);     \
+    u32 st;                                 \
+    COMPARE(#name, target, source, st);     \
+    c->status = (u16)(st mask);             \
+    NEXT
+#define COMPARISONS(name, mask, T)                             \
+    FAST(name##_rr_##T)                                        \
+    {                                                          \
+        COMPARE_AND_GO(name, mask, T, R(op->dst), R(op->src)); \
+    }                                                          \
+    FAST(name##_ri_##T)                                        \
+    {                                                          \
+        COMPARE_AND_GO(name, mask, T, R(op->dst), op->imm);    \
+    }                                                          \
+    FAST(name##_rm_##T)                                        \
+    {                                                          \
+        AT(T, read, EA_X, p, MISS);                            \
+        COMPARE_AND_GO(name, mask, T, R(op->dst), *p);         \
+    }                                                          \
+    FAST(name##_mr_##T)                                        \
+    {                                                          \
+        AT(T, read, EA_X, p, MISS);                            \
+        COMPARE_AND_GO(name, mask, T, *p, R(op->src));         \
+    }                                                          \
+    FAST(name##_mi_##T)                                        \
+    {                                                          \
+        AT(T, read, EA_X, p, MISS);                            \
+        COMPARE_AND_GO(name, mask, T, *p, op->imm);            \
     }
 #define COMPARISON_SIZES(name, mask) \
     COMPARISONS(name, mask, u8)      \
@@ -152,60 +138,36 @@ const op_fn fast_test_rr[4] = BY_SIZE(test_rr), fast_test_ri[4] = BY_SIZE(test_r
             fast_test_mi[4] = BY_SIZE(test_mi), fast_test_mr[4] = BY_SIZE(test_mr);
 static const op_fn unused_forms[4] __attribute__((unused)) = BY_SIZE(test_rm);
 
-/* --- INC DEC NEG NOT ----------------------------------------------------------------------------
+/* --- INC DEC NEG NOT ---------------------------------------------------------------------------
  */
 
+/* INC and DEC leave CF as it was. */
+#define STEP(instruction, target)                    \
+    u32 st;                                          \
+    __asm__("btl $8, %2\n\t" instruction " %0" CATCH \
+            : "+&r"(target), "=&a"(st)               \
+            : "r"((u32)c->status)                    \
+            : "cc");                                 \
+    c->status = (u16)st
+#define STEPS(name, T)               \
+    FAST(name##_##T)                 \
+    {                                \
+        T target = (T)R(op->dst);    \
+        STEP(#name, target);         \
+        SET_##T(op->dst, target);    \
+        NEXT;                        \
+    }                                \
+    FAST(name##_m_##T)               \
+    {                                \
+        AT(T, write, EA_X, p, MISS); \
+        T target = *p;               \
+        STEP(#name, target);         \
+        *p = target;                 \
+        NEXT;                        \
+    }
 #define UNARY(T)                                                     \
-    FAST(inc_##T)                                                    \
-    {                                                                \
-        T target = (T)R(op->dst);                                    \
-        u32 st;                                                      \
-        __asm__("btl $8, %2\n\tinc %0" CATCH                         \
-                : "+&r"(target), "=&a"(st)                           \
-                : "r"((u32)c->status)                                \
-                : "cc");                                             \
-        c->status = (u16)st;                                         \
-        SET_##T(op->dst, target);                                    \
-        NEXT;                                                        \
-    }                                                                \
-    FAST(dec_##T)                                                    \
-    {                                                                \
-        T target = (T)R(op->dst);                                    \
-        u32 st;                                                      \
-        __asm__("btl $8, %2\n\tdec %0" CATCH                         \
-                : "+&r"(target), "=&a"(st)                           \
-                : "r"((u32)c->status)                                \
-                : "cc");                                             \
-        c->status = (u16)st;                                         \
-        SET_##T(op->dst, target);                                    \
-        NEXT;                                                        \
-    }                                                                \
-    FAST(inc_m_##T)                                                  \
-    {                                                                \
-        AT(T, write, EA_X, p, MISS);                                 \
-        T target = *p;                                               \
-        u32 st;                                                      \
-        __asm__("btl $8, %2\n\tinc %0" CATCH                         \
-                : "+&r"(target), "=&a"(st)                           \
-                : "r"((u32)c->status)                                \
-                : "cc");                                             \
-        c->status = (u16)st;                                         \
-        *p = target;                                                 \
-        NEXT;                                                        \
-    }                                                                \
-    FAST(dec_m_##T)                                                  \
-    {                                                                \
-        AT(T, write, EA_X, p, MISS);                                 \
-        T target = *p;                                               \
-        u32 st;                                                      \
-        __asm__("btl $8, %2\n\tdec %0" CATCH                         \
-                : "+&r"(target), "=&a"(st)                           \
-                : "r"((u32)c->status)                                \
-                : "cc");                                             \
-        c->status = (u16)st;                                         \
-        *p = target;                                                 \
-        NEXT;                                                        \
-    }                                                                \
+    STEPS(inc, T)                                                    \
+    STEPS(dec, T)                                                    \
     FAST(neg_##T)                                                    \
     {                                                                \
         T target = (T)R(op->dst);                                    \
@@ -228,8 +190,7 @@ const op_fn fast_inc[4] = BY_SIZE(inc), fast_dec[4] = BY_SIZE(dec), fast_neg[4] 
             fast_not[4] = BY_SIZE(not ), fast_inc_m[4] = BY_SIZE(inc_m),
             fast_dec_m[4] = BY_SIZE(dec_m);
 
-/* --- shifts: flags by hand
- * --------------------------------------------------------------------------- */
+/* --- shifts: flags by hand ---------------------------------------------------------------- */
 
 /* SF, ZF and PF of the result; AF 0. */
 #define STATUS(T, result, carry, overflow)                                                    \
@@ -312,8 +273,7 @@ const op_fn fast_shl_i[4] = WIDE(shl_i), fast_shr_i[4] = WIDE(shr_i), fast_sar_i
             fast_rol_i[4] = WIDE(rol_i), fast_ror_i[4] = WIDE(ror_i), fast_shl_c[4] = WIDE(shl_c),
             fast_shr_c[4] = WIDE(shr_c), fast_sar_c[4] = WIDE(sar_c);
 
-/* --- multiplication
- * ---------------------------------------------------------------------------------------- */
+/* --- multiplication ------------------------------------------------------------------------ */
 
 typedef u64 u32_unsigned;
 typedef unsigned __int128 u64_unsigned;

@@ -88,20 +88,9 @@ void fast_jmp(struct cpu *c, const struct op *op, i64 budget)
     FOLLOW(LINKS(1)->taken, op->imm);
 }
 
-static inline __attribute__((always_inline)) bool push_return(struct cpu *c, u64 value)
-{
-    u64 sp = R(RSP) - 8;
-    const struct tlb_entry *e = tlb_slot(c, sp);
-    if (unlikely((sp ^ e->write) > 4088))
-        return false;
-    *(mem64 *)(sp + e->delta) = value;
-    R(RSP) = sp;
-    return true;
-}
-
 void fast_call(struct cpu *c, const struct op *op, i64 budget)
 {
-    if (unlikely(!push_return(c, R(PAGE_RIP) + (u64)(i64)op->disp)))
+    if (unlikely(!push_fast(c, R(PAGE_RIP) + (u64)(i64)op->disp)))
         MISS_END;
     FOLLOW(LINKS(1)->taken, op->imm);
 }
@@ -132,7 +121,7 @@ void fast_call_r(struct cpu *c, const struct op *op, i64 budget)
 {
     u64 target = R(op->src);
     CHECKED(target);
-    if (unlikely(!push_return(c, R(PAGE_RIP) + op->offset + op->length)))
+    if (unlikely(!push_fast(c, R(PAGE_RIP) + op->offset + op->length)))
         MISS_END;
     return jump_to(c, target, budget);
 }
@@ -150,13 +139,12 @@ void fast_call_m(struct cpu *c, const struct op *op, i64 budget)
     AT(u64, read, EA_X, p, MISS_END);
     u64 target = *p;
     CHECKED(target);
-    if (unlikely(!push_return(c, R(PAGE_RIP) + op->offset + op->length)))
+    if (unlikely(!push_fast(c, R(PAGE_RIP) + op->offset + op->length)))
         MISS_END;
     return jump_to(c, target, budget);
 }
 
-/* --- comparison and jump in one
- * ----------------------------------------------------------------------- */
+/* --- comparison and jump in one ---------------------------------------------------------- */
 
 #define CATCH "\n\tlahf\n\tseto %%al"
 #define COMPARE(name, target, source, st) \

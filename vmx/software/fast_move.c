@@ -100,8 +100,7 @@ const op_fn fast_movzx_r[2][4] = {TO(movzx_r_u8), TO(movzx_r_u16)},
 const op_fn fast_movsx_r[3][4] = {TO(movsx_r_i8), TO(movsx_r_i16), TO(movsx_r_i32)},
             fast_movsx_m[3][4] = {TO(movsx_m_i8), TO(movsx_m_i16), TO(movsx_m_i32)};
 
-/* --- conditions
- * ------------------------------------------------------------------------------------- */
+/* --- conditions -------------------------------------------------------------------------- */
 
 #define CONDITIONS(X)        \
     X(0, s &ST_OF)           \
@@ -136,11 +135,11 @@ const op_fn fast_movsx_r[3][4] = {TO(movsx_r_i8), TO(movsx_r_i16), TO(movsx_r_i3
         SET_u8(op->dst, (sense(test)) ? 1 : 0); \
         NEXT;                                   \
     }
-#define BOTH(n, test)                                                                    \
-    CMOV(n, test, u32, !!, n##_yes)                                                      \
-    CMOV(n, test, u64, !!, n##_yes)                                                      \
-    CMOV(n, test, u32, !, n##_no) CMOV(n, test, u64, !, n##_no) SETCC(test, !!, n##_yes) \
-        SETCC(test, !, n##_no)
+#define BOTH(n, test)               \
+    CMOV(n, test, u32, !!, n##_yes) \
+    CMOV(n, test, u64, !!, n##_yes) \
+    CMOV(n, test, u32, !, n##_no)   \
+    CMOV(n, test, u64, !, n##_no) SETCC(test, !!, n##_yes) SETCC(test, !, n##_no)
 CONDITIONS(BOTH)
 #define ROW_RR(n, test)                                               \
     [n] = {NULL, NULL, cmov_rr_##n##_yes_u32, cmov_rr_##n##_yes_u64}, \
@@ -152,19 +151,7 @@ CONDITIONS(BOTH)
 const op_fn fast_cmov_rr[16][4] = {CONDITIONS(ROW_RR)}, fast_cmov_rm[16][4] = {CONDITIONS(ROW_RM)},
             fast_setcc[16] = {CONDITIONS(ROW_SET)};
 
-/* --- stack, all of 8 bytes
- * ---------------------------------------------------------------------------- */
-
-static inline __attribute__((always_inline)) bool push_fast(struct cpu *c, u64 value)
-{
-    u64 sp = R(RSP) - 8;
-    const struct tlb_entry *e = tlb_slot(c, sp);
-    if (unlikely((sp ^ e->write) > 4088))
-        return false;
-    *(mem64 *)(sp + e->delta) = value;
-    R(RSP) = sp;
-    return true;
-}
+/* --- stack, all of 8 bytes --------------------------------------------------------------- */
 
 void fast_push(struct cpu *c, const struct op *op, i64 budget)
 {

@@ -152,18 +152,20 @@ FAST(mask_bytes)
 
 /* --- operations ------------------------------------------------------------------------------
  * Opcode after 0F with prefix 66 (the last three also without), and mnemonic. */
-#define OPERATIONS(X)                                                                             \
-    X(0x60, punpcklbw)                                                                            \
-    X(0x61, punpcklwd) X(0x62, punpckldq) X(0x63, packsswb) X(0x64, pcmpgtb) X(0x65, pcmpgtw)     \
-        X(0x66, pcmpgtd) X(0x67, packuswb) X(0x68, punpckhbw) X(0x69, punpckhwd)                  \
-            X(0x6a, punpckhdq) X(0x6b, packssdw) X(0x6c, punpcklqdq) X(0x6d, punpckhqdq)          \
-                X(0x74, pcmpeqb) X(0x75, pcmpeqw) X(0x76, pcmpeqd) X(0xd4, paddq) X(0xd5, pmullw) \
-                    X(0xd8, psubusb) X(0xda, pminub) X(0xdb, pand) X(0xdc, paddusb)               \
-                        X(0xde, pmaxub) X(0xdf, pandn) X(0xea, pminsw) X(0xeb, por)               \
-                            X(0xee, pmaxsw) X(0xef, pxor) X(0xf4, pmuludq) X(0xf5, pmaddwd)       \
-                                X(0xf8, psubb) X(0xf9, psubw) X(0xfa, psubd) X(0xfb, psubq)       \
-                                    X(0xfc, paddb) X(0xfd, paddw) X(0xfe, paddd) X(0x54, andps)   \
-                                        X(0x55, andnps) X(0x56, orps) X(0x57, xorps)
+/* clang-format off */
+#define OPERATIONS(X)                                                                 \
+    X(0x60, punpcklbw)  X(0x61, punpcklwd)  X(0x62, punpckldq)  X(0x63, packsswb)     \
+    X(0x64, pcmpgtb)    X(0x65, pcmpgtw)    X(0x66, pcmpgtd)    X(0x67, packuswb)     \
+    X(0x68, punpckhbw)  X(0x69, punpckhwd)  X(0x6a, punpckhdq)  X(0x6b, packssdw)     \
+    X(0x6c, punpcklqdq) X(0x6d, punpckhqdq) X(0x74, pcmpeqb)    X(0x75, pcmpeqw)      \
+    X(0x76, pcmpeqd)    X(0xd4, paddq)      X(0xd5, pmullw)     X(0xd8, psubusb)      \
+    X(0xda, pminub)     X(0xdb, pand)       X(0xdc, paddusb)    X(0xde, pmaxub)       \
+    X(0xdf, pandn)      X(0xea, pminsw)     X(0xeb, por)        X(0xee, pmaxsw)       \
+    X(0xef, pxor)       X(0xf4, pmuludq)    X(0xf5, pmaddwd)    X(0xf8, psubb)        \
+    X(0xf9, psubw)      X(0xfa, psubd)      X(0xfb, psubq)      X(0xfc, paddb)        \
+    X(0xfd, paddw)      X(0xfe, paddd)      X(0x54, andps)      X(0x55, andnps)       \
+    X(0x56, orps)       X(0x57, xorps)
+/* clang-format on */
 
 #define OPERATE(name, source)                                                \
     __asm__("movdqa %0, %%xmm0\n\t" #name " %1, %%xmm0\n\tmovdqa %%xmm0, %0" \

@@ -110,8 +110,7 @@ static void switch_to_tss(struct cpu *c, u16 selector, const struct descriptor *
     leave_for_task(c, selector, tss, call ? TASK_BY_CALL : TASK_BY_JMP);
 }
 
-/* --- call gates
- * -------------------------------------------------------------------------------------- */
+/* --- call gates -------------------------------------------------------------------------- */
 
 struct call_gate {
     u16 selector;

@@ -357,8 +357,7 @@ static op_fn two_byte_form(struct op *op, const struct insn *insn, u16 offset)
     }
 }
 
-/* --- branches: they end the block; relative ones have links behind them
- * ------------------------------ */
+/* --- branches: they end the block; relative ones have links behind them ------------------ */
 
 static bool take_target(struct op *op, const struct insn *insn, u16 offset)
 {

@@ -521,8 +521,7 @@ void system_write(struct cpu *c, u64 linear, u64 value, u32 size)
     copy_pages_out(c, linear, &value, size, ACC_WRITE | ACC_SYSTEM);
 }
 
-/* --- segmentation
- * ---------------------------------------------------------------------------------- */
+/* --- segmentation ------------------------------------------------------------------------ */
 
 NORETURN static void segment_fault(struct cpu *c, u32 segment)
 {

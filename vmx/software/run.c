@@ -91,8 +91,7 @@ void derive_state(struct cpu *c)
     c->attention = true;
 }
 
-/* --- events between instructions
- * ------------------------------------------------------------------ */
+/* --- events between instructions --------------------------------------------------------- */
 
 /* SDM 6.15, tables 6-4 and 6-5. */
 static bool contributory(u32 vector)
@@ -255,8 +254,7 @@ static void attend(struct cpu *c)
     c->attention = c->single;
 }
 
-/* --- the dispatcher
- * -------------------------------------------------------------------------------- */
+/* --- the dispatcher ---------------------------------------------------------------------- */
 
 static bool reusable(const struct cpu *c, const struct block *b)
 {
@@ -339,8 +337,7 @@ static NOINLINE void run_guest(void)
         run_block(&software_cpu);
 }
 
-/* --- entry and exit
- * ------------------------------------------------------------------------------------ */
+/* --- entry and exit ---------------------------------------------------------------------- */
 
 #define UNLIMITED (INT64_MAX / 2)
 

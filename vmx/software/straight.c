@@ -361,8 +361,7 @@ static bool collect(struct run *r, const struct op *op, u32 slots)
     return r->count == before ? dead : r->count && overwrites(&r->steps[r->count]);
 }
 
-/* --- emitting
- * -------------------------------------------------------------------------------------- */
+/* --- emitting ---------------------------------------------------------------------------- */
 
 /* Where an access misses the TLB. */
 struct miss {
@@ -572,8 +571,7 @@ static void put_miss(struct output *o, const struct miss *miss, const struct op 
     put(o, 0xe0ff, 2); /* JMP RAX */
 }
 
-/* --- the store
- * -------------------------------------------------------------------------------------- */
+/* --- the store --------------------------------------------------------------------------- */
 
 static struct {
     u8 *write, *run;

@@ -77,8 +77,7 @@ void emit(struct code *code, u32 count, ...)
     va_end(bytes);
 }
 
-/* --- the routine
- * ---------------------------------------------------------------------------------- */
+/* --- the routine ------------------------------------------------------------------------- */
 
 static void emit_opcode(struct code *code, const struct insn *insn, const struct form *f)
 {
@@ -146,8 +145,7 @@ static thunk_fn make_thunk(const struct insn *insn, const struct form *f)
     return thunk_for(mix64(key) | 1, code.bytes, code.length);
 }
 
-/* --- running it
- * ------------------------------------------------------------------------------------------ */
+/* --- running it -------------------------------------------------------------------------- */
 
 /* An MMX register takes part: CVTPI2PS and CVTPI2PD from memory stay out of MMX state. */
 static bool uses_mmx(const struct insn *insn, const struct form *f)

@@ -61,8 +61,7 @@ void drop_virtual_8086_segments(struct cpu *c)
     }
 }
 
-/* --- flags
- * ------------------------------------------------------------------------------------------ */
+/* --- flags ------------------------------------------------------------------------------- */
 
 /* A program may not unmask what is pending, nor trace itself. */
 static void take_virtual_flags(struct cpu *c, u64 flags)
@@ -134,8 +133,7 @@ void iret_virtual_8086(struct cpu *c, u32 size)
     c->next = offset;
 }
 
-/* --- INT n
- * ------------------------------------------------------------------------------------------- */
+/* --- INT n ------------------------------------------------------------------------------- */
 
 /* Does the bitmap below the I/O bitmap send this vector to the program's own table? */
 static bool redirected(struct cpu *c, u32 vector)
