@@ -45,15 +45,7 @@ struct trace_block trace_chunk_at(const struct trace *trace, size_t chunk)
     entry = entry ? entry : find_block(&trace->files[STREAM_INPUT], chunk);
     if (!entry) /* a gap in the numbers: only a hostile index has one */
         return (struct trace_block){.chunk = (u32)chunk};
-    return (struct trace_block){
-        .offset = entry->offset,
-        .size = entry->size,
-        .first_exit = entry->first_exit,
-        .exits = entry->exits,
-        .first_count = entry->first_count,
-        .records = entry->records,
-        .chunk = entry->chunk,
-    };
+    return block_of(entry);
 }
 
 /* --- scanning ------------------------------------------------------------------------- */

@@ -215,16 +215,7 @@ size_t trace_block_count(const struct trace *trace, enum stream stream)
 
 struct trace_block trace_block_at(const struct trace *trace, enum stream stream, size_t block)
 {
-    const struct index_entry *entry = &trace->files[stream].entries[block];
-    return (struct trace_block){
-        .offset = entry->offset,
-        .size = entry->size,
-        .first_exit = entry->first_exit,
-        .exits = entry->exits,
-        .first_count = entry->first_count,
-        .records = entry->records,
-        .chunk = entry->chunk,
-    };
+    return block_of(&trace->files[stream].entries[block]);
 }
 
 struct trace_totals trace_totals(const struct trace *trace, enum stream stream)

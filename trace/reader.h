@@ -16,4 +16,17 @@ struct trace {
 /* trace_check_images() for a trace that does not open. */
 struct failure images_check(const char *directory, const struct manifest *);
 
+static inline struct trace_block block_of(const struct index_entry *entry)
+{
+    return (struct trace_block){
+        .offset = entry->offset,
+        .size = entry->size,
+        .first_exit = entry->first_exit,
+        .exits = entry->exits,
+        .first_count = entry->first_count,
+        .records = entry->records,
+        .chunk = entry->chunk,
+    };
+}
+
 #endif

@@ -1,20 +1,11 @@
 /* Every exit reason: the row's handler runs, or the machine stops with the reason. */
 #include <criterion/criterion.h>
 
-#include "tests/unit/fake_gate.h"
-#include "tests/unit/hypervisor_rig.h"
-
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-static struct machine *m;
+#include "tests/unit/rig_on_fakes.h"
 
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
-    m = &rig.h.machine;
+    rig_on_fakes(CLOCK_COUNT);
 }
 
 TestSuite(exits, .init = set_up);

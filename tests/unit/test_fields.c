@@ -2,16 +2,11 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "tests/unit/fake_gate.h"
-#include "tests/unit/hypervisor_rig.h"
-
-static struct fake_gate fake;
-static struct rig rig;
+#include "tests/unit/rig_on_fakes.h"
 
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
+    rig_on_fakes(CLOCK_COUNT);
 }
 
 TestSuite(fields, .init = set_up);

@@ -4,23 +4,17 @@
  */
 #include <criterion/criterion.h>
 
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/guest_mode.h"
+#include "tests/unit/rig_on_fakes.h"
 
 enum { PE = 1, MP = 2, TS = 8, ET = 16, NE = 32, WP = 1 << 16, NW = 1 << 29, CD = 1 << 30 };
 #define PG BIT(31)
 enum { PAE = 1 << 5, VMXE = 1 << 13, LME = 1 << 8, LMA = 1 << 10 };
 enum { TO_CR = 0 << 4, FROM_CR = 1 << 4, CLTS = 2 << 4, LMSW = 3 << 4 };
 
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
+    rig_on_fakes(CLOCK_COUNT);
     v->exit.length = 3;
     v->exit.reason = EXIT_CR_ACCESS;
 }

@@ -5,25 +5,17 @@
 #include <criterion/criterion.h>
 
 #include "core/devices/ports.h"
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/guest_mode.h"
+#include "tests/unit/rig_on_fakes.h"
 
 enum { QUALIFICATION_IN = 1 << 3, STRING = 1 << 4, REP = 1 << 5 };
 enum { DF = 1 << 10, SCRATCH = 7, EMPTY_PORT = 0x80, LENGTH = 2 };
 enum { LINE_CONTROL_8BIT = 3, LOOPBACK = 0x10, FIFO_ON = 1 };
 enum { BUFFER = 0x60000 };
 
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-static struct machine *m;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
-    m = &rig.h.machine;
+    rig_on_fakes(CLOCK_COUNT);
     v->exit.reason = EXIT_IO_INSTRUCTION;
     v->exit.length = LENGTH;
 }

@@ -5,24 +5,16 @@
 #include <criterion/criterion.h>
 
 #include "core/devices/ports.h"
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/guest_mode.h"
+#include "tests/unit/rig_on_fakes.h"
 
 enum { LINEAR_VALID = 1 << 7, FINAL = 1 << 8, READ = 1, WRITE = 2, FETCH = 4 };
 enum { CF = 1, ZF = 1 << 6, DF = 1 << 10 };
 #define REGISTER(r) (LAPIC_BASE + (r)*16)
 
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-static struct machine *m;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
-    m = &rig.h.machine;
+    rig_on_fakes(CLOCK_COUNT);
     m->lapic.svr |= SVR_ENABLE;
     v->gpr[RBX] = REGISTER(LAPIC_TPR);
 }

@@ -4,8 +4,8 @@
  */
 #include <criterion/criterion.h>
 
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/guest_mode.h"
+#include "tests/unit/rig_on_fakes.h"
 
 enum {
     TSC = 0x10,
@@ -18,17 +18,9 @@ enum {
 #define TSC_AUX 0xc0000103u
 enum { SCE = 1, LME = 1 << 8, LMA = 1 << 10, NXE = 1 << 11 };
 
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-static struct machine *m;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
-    m = &rig.h.machine;
+    rig_on_fakes(CLOCK_COUNT);
     v->exit.length = 2;
 }
 

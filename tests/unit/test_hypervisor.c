@@ -5,28 +5,21 @@
 #include <criterion/criterion.h>
 
 #include "core/devices/ports.h"
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/recorded_run.h"
+#include "tests/unit/rig_on_fakes.h"
 #include "vmx/sabotage.h"
 
 enum { IF = 1 << 9, TIMER_VECTOR = 0x50 };
 
-static struct fake_gate fake;
-static struct rig rig;
 static struct hypervisor *h;
-static struct vcpu *v;
-static struct machine *m;
 static struct run run;
 static struct recorded recorded;
 
 static void start(enum clock_policy clock)
 {
-    fake_gate_init(&fake);
+    rig_on_fakes(clock);
     fake.stop = NEVER;
-    rig_init(&rig, &fake.gate, clock);
     h = &rig.h;
-    v = &h->vcpu;
-    m = &h->machine;
     v->rflags |= IF;
     lapic_virtual_wire(&m->lapic);
 }

@@ -6,22 +6,14 @@
 #include <criterion/criterion.h>
 
 #include "core/devices/ports.h"
-#include "tests/unit/fake_gate.h"
 #include "tests/unit/guest_mode.h"
+#include "tests/unit/rig_on_fakes.h"
 
 enum { IF = 1 << 9, FIXED = 2, TIMER = 0x50, UART = 0x60 };
 
-static struct fake_gate fake;
-static struct rig rig;
-static struct vcpu *v;
-static struct machine *m;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    rig_init(&rig, &fake.gate, CLOCK_COUNT);
-    v = &rig.h.vcpu;
-    m = &rig.h.machine;
+    rig_on_fakes(CLOCK_COUNT);
     m->lapic.svr |= SVR_ENABLE;
 }
 
