@@ -1,7 +1,6 @@
 /* Exits one by one, as they come. */
+#include "analysis/frame/log.h"
 #include "analysis/exits/keys.h"
-
-#include <stdlib.h>
 
 static const struct column columns[] = {
     {"exit", "Exit", CELL_COUNT},     {"time_ns", "Guest ns", CELL_NS},
@@ -11,7 +10,7 @@ static const struct column columns[] = {
     {"time", "Time", CELL_TICKS},
 };
 
-static void log_wish(const struct query *query, struct column_wishes *wishes)
+static void wish(const struct query *query, struct column_wishes *wishes)
 {
     (void)query;
     wishes->fields[REC_EXIT] |= COLUMN(exit, reason) | COLUMN(exit, flags) | COLUMN(exit, count) |
@@ -20,16 +19,7 @@ static void log_wish(const struct query *query, struct column_wishes *wishes)
                                 COLUMN(exit, tsc_exit) | COLUMN(exit, tsc_entry);
 }
 
-/* The state: how many rows are still wanted. */
-static void *log_begin(const struct query *query)
-{
-    u64 *left = malloc(sizeof(*left));
-    if (left)
-        *left = query->rows;
-    return left;
-}
-
-static void log_row(const struct slice *slice, size_t i, struct output *out)
+static void put(const struct slice *slice, size_t i, struct output *out)
 {
     const struct exit_columns *exits = &slice->batch->exit;
     char text[EXIT_KEY_TEXT];
@@ -46,28 +36,17 @@ static void log_row(const struct slice *slice, size_t i, struct output *out)
                      exits->tsc_entry[i] - exits->tsc_exit[i]);
 }
 
-static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+static struct failure take(void *state, const struct slice *slice, struct output *out)
 {
-    u64 *left = state;
-    for (size_t i = slice->begin; i < slice->end && *left; i++, --*left)
-        log_row(slice, i, out);
+    struct log *log = state;
+    for (size_t i = slice->begin; i < slice->end && log_wants(log); i++) {
+        log_row(log);
+        put(slice, i, out);
+    }
     return NO_FAILURE;
 }
 
-static void log_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "exits", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-}
-
 const struct view exits_log = {
-    .name = "exits",
-    .show = "log",
-    .summary = "exits one by one",
-    .times = true,
-    .wish = log_wish,
-    .begin = log_begin,
-    .end = free,
-    .take = log_take,
-    .head = log_head,
+    LOG_VIEW(columns), .name = "exits", .show = "log", .summary = "exits one by one",
+    .wish = wish,      .take = take,
 };

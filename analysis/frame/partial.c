@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PARTIAL_VERSION = 2, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
+enum { PARTIAL_VERSION = 3, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
 static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 
 /* --- fields, once for both directions
@@ -137,6 +137,7 @@ struct failure partial_write(const char *path, const struct pass *pass, const st
 
 static struct failure load_state(struct unpack *unpack, struct pass *pass, struct result *result)
 {
+    pass->query.view = pass->view;
     pass->query.subject = &result->subject;
     result->state = pass->view->begin(&pass->query);
     if (!result->state)

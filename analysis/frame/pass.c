@@ -156,6 +156,7 @@ static void give(struct walk *w, const struct trace_batch *batch, size_t begin, 
         .end = end,
         .times = w->times,
         .stolen = w->clock.stolen - stolen,
+        .clock = w->result->subject.clock,
         .before = w->before,
     };
     for (size_t i = 0; i < w->count; i++) {
@@ -281,6 +282,7 @@ static void begin_view(struct walk *w, size_t i)
 {
     if (i)
         w->result[i] = w->result[0];
+    w->pass[i].query.view = w->pass[i].view;
     w->pass[i].query.subject = &w->result[i].subject;
     w->result[i].state = w->pass[i].view->begin(&w->pass[i].query);
     if (!w->result[i].state)

@@ -12,7 +12,7 @@
 
 struct pass {
     const struct view *view;
-    struct query query; /* subject is filled in */
+    struct query query; /* view and subject are filled in */
     struct bound from, to;
     u64 shard, shards; /* this one of so many, by chunks; 1, 1: the whole */
 };

@@ -32,6 +32,8 @@ struct subject {
 };
 
 struct sched_log; /* analysis/scheduler/events.h */
+struct freq_keys; /* analysis/frame/freq.h */
+struct view;
 
 /* Names for guest addresses, from introspection. */
 struct symbolizer {
@@ -41,7 +43,8 @@ struct symbolizer {
 
 /* How to look. */
 struct query {
-    u32 by;        /* index into view->keys */
+    const struct view *view; /* the one that is asked; filled in with `subject` */
+    u32 by;                  /* index into view->keys */
     u64 rows;      /* at most so many rows of tables that are sorted; the rest in one row */
     u64 interval;  /* guest ns, of freq */
     u64 intervals; /* at most so many (2 to INTERVALS_LIMIT), as long as that takes; 0: by
@@ -69,6 +72,7 @@ struct slice {
     size_t begin, end;
     const u64 *times; /* guest ns of each exit row, if the view wants times, else NULL */
     u64 stolen;       /* guest ns among these that the world took (timeline.h) */
+    u32 clock;        /* enum clock_policy */
     struct before before;
 };
 
@@ -82,6 +86,12 @@ static inline bool slice_has(const struct slice *slice, u64 exit)
 static inline bool exit_is_timed(u64 tsc_exit, u64 tsc_entry)
 {
     return tsc_entry >= tsc_exit;
+}
+
+/* From exit to entry; 0 if there was none. */
+static inline u64 exit_ticks(u64 tsc_exit, u64 tsc_entry)
+{
+    return exit_is_timed(tsc_exit, tsc_entry) ? tsc_entry - tsc_exit : 0;
 }
 
 struct view {
@@ -108,6 +118,11 @@ struct view {
     bool (*merge)(void *state, const void *next, bool follows);
     void (*save)(const void *state, struct pack *);
     void (*load)(void *state, struct unpack *); /* into a new state */
+
+    /* For the views' common frames, freq.h and log.h: the main table, and what is counted. */
+    const struct column *columns;
+    size_t column_count;
+    const struct freq_keys *freq;
 };
 
 /* Finds a view; NULL `show`: its first row. NULL: there is none. */

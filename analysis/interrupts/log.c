@@ -1,8 +1,7 @@
 /* Injections and EOIs one by one. */
+#include "analysis/frame/log.h"
 #include "analysis/interrupts/events.h"
 #include "vmx/events.h"
-
-#include <stdlib.h>
 
 static const struct column columns[] = {
     {"exit", "Exit", CELL_COUNT},   {"time_ns", "Guest ns", CELL_NS}, {"event", "Event", CELL_TEXT},
@@ -10,27 +9,13 @@ static const struct column columns[] = {
     {"held", "Held", CELL_COUNT},   {"count", "Count", CELL_COUNT},   {"rip", "RIP", CELL_HEX},
 };
 
-struct log_state {
-    u64 left; /* rows that are still wanted */
-    u32 clock;
-};
-
-static void log_wish(const struct query *query, struct column_wishes *wishes)
+static void wish(const struct query *query, struct column_wishes *wishes)
 {
     (void)query;
     interrupt_wish(wishes);
 }
 
-static void *log_begin(const struct query *query)
-{
-    struct log_state *s = malloc(sizeof(*s));
-    if (s)
-        *s = (struct log_state){query->rows, query->subject->clock};
-    return s;
-}
-
-static void log_row(const struct slice *slice, const struct interrupt_event *event,
-                    struct output *out)
+static void put(const struct slice *slice, const struct interrupt_event *event, struct output *out)
 {
     static const char *const names[] = {"injection", "EOI (APIC)", "EOI (PIC)"};
     bool injected = event->kind == INTERRUPT_INJECTED;
@@ -45,30 +30,20 @@ static void log_row(const struct slice *slice, const struct interrupt_event *eve
     output_number_if(out, injected, event->rip);
 }
 
-static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+static struct failure take(void *state, const struct slice *slice, struct output *out)
 {
-    struct log_state *s = state;
-    struct interrupt_walk walk = {.slice = slice, .clock = s->clock};
+    struct interrupt_walk walk = {.slice = slice, .clock = slice->clock};
     struct interrupt_event event;
-    for (; s->left && interrupt_walk_next(&walk, &event); s->left--)
-        log_row(slice, &event, out);
+    struct log *log = state;
+    while (log_wants(log) && interrupt_walk_next(&walk, &event)) {
+        log_row(log);
+        put(slice, &event, out);
+    }
     return NO_FAILURE;
 }
 
-static void log_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "interrupts", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-}
-
 const struct view interrupts_log = {
-    .name = "interrupts",
-    .show = "log",
-    .summary = "injections and EOIs one by one",
-    .times = true,
-    .wish = log_wish,
-    .begin = log_begin,
-    .end = free,
-    .take = log_take,
-    .head = log_head,
+    LOG_VIEW(columns), .name = "interrupts",
+    .show = "log",     .summary = "injections and EOIs one by one",
+    .wish = wish,      .take = take,
 };

@@ -1,7 +1,6 @@
 /* Accesses to devices one by one, with their values. */
+#include "analysis/frame/log.h"
 #include "analysis/io/accesses.h"
-
-#include <stdlib.h>
 
 static const struct column columns[] = {
     {"exit", "Exit", CELL_COUNT},    {"time_ns", "Guest ns", CELL_NS},
@@ -11,24 +10,15 @@ static const struct column columns[] = {
     {"value", "Value", CELL_HEX},    {"rip", "RIP", CELL_HEX},
 };
 
-static void log_wish(const struct query *query, struct column_wishes *wishes)
+static void wish(const struct query *query, struct column_wishes *wishes)
 {
     (void)query;
     access_wish(wishes);
     wishes->fields[REC_EXIT] |= COLUMN(exit, rip);
 }
 
-/* The state: how many rows are still wanted. */
-static void *log_begin(const struct query *query)
-{
-    u64 *left = malloc(sizeof(*left));
-    if (left)
-        *left = query->rows;
-    return left;
-}
-
-static void log_row(const struct slice *slice, size_t i, const struct io_access *access,
-                    struct output *out)
+static void put(const struct slice *slice, size_t i, const struct io_access *access,
+                struct output *out)
 {
     output_number(out, slice->batch->first_exit + i);
     output_number(out, slice->times[i]);
@@ -37,33 +27,21 @@ static void log_row(const struct slice *slice, size_t i, const struct io_access 
     output_number(out, slice->batch->exit.rip[i]);
 }
 
-static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+static struct failure take(void *state, const struct slice *slice, struct output *out)
 {
     struct io_access access;
-    u64 *left = state;
-    for (size_t i = slice->begin; i < slice->end && *left; i++) {
+    struct log *log = state;
+    for (size_t i = slice->begin; i < slice->end && log_wants(log); i++) {
         if (!access_of(&slice->batch->exit, i, &access))
             continue;
-        log_row(slice, i, &access, out);
-        --*left;
+        log_row(log);
+        put(slice, i, &access, out);
     }
     return NO_FAILURE;
 }
 
-static void log_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "io", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-}
-
 const struct view io_log = {
-    .name = "io",
-    .show = "log",
-    .summary = "accesses one by one, with their values",
-    .times = true,
-    .wish = log_wish,
-    .begin = log_begin,
-    .end = free,
-    .take = log_take,
-    .head = log_head,
+    LOG_VIEW(columns), .name = "io",
+    .show = "log",     .summary = "accesses one by one, with their values",
+    .wish = wish,      .take = take,
 };

@@ -3,6 +3,7 @@
  * it ends, with what `perf sched timehist` says; `map` has a row for each switch, with a short name
  * for each task, as `perf sched map`; `log` has the events themselves.
  */
+#include "analysis/frame/log.h"
 #include "analysis/scheduler/walk.h"
 
 #include <stdio.h>
@@ -12,8 +13,8 @@
 #include "analysis/guest/task.h"
 
 struct list_state {
+    struct log log;
     struct sched_walk walk;
-    u64 left;  /* rows still wanted */
     u8 *known; /* map: by name, was its short name told? */
 };
 
@@ -28,7 +29,7 @@ static void *list_begin(const struct query *query)
     struct list_state *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->left = query->rows;
+    log_init(&s->log, query);
     sched_walk_init(&s->walk, query);
     s->known = calloc(s->walk.log->name_count + 1ull, 1);
     if (s->known)
@@ -54,12 +55,12 @@ static struct failure take(struct list_state *s, const struct slice *slice, u64 
     struct sched_step step;
     bool more = true;
     ATTEMPT(sched_walk_to(&s->walk, slice));
-    while (more && s->left) {
+    while (more && log_wants(&s->log)) {
         ATTEMPT(sched_walk_next(&s->walk, slice, &step, &more));
         if (!more || !step.event || !(kinds >> step.event->kind & 1))
             continue;
+        log_row(&s->log);
         put(s, &step, out);
-        s->left--;
     }
     return NO_FAILURE;
 }
@@ -106,23 +107,16 @@ static struct failure timehist_take(void *state, const struct slice *slice, stru
     return take(state, slice, BIT(SCHED_SWITCH), put_timehist, out);
 }
 
-static void timehist_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "scheduler", timehist_columns, ARRAY_SIZE(timehist_columns), OUTPUT_STREAM);
-}
-
 const struct view scheduler_timehist = {
+    LOG_TABLE(timehist_columns),
     .name = "scheduler",
     .show = "timehist",
     .summary = "stints of tasks as they end: wait, scheduling delay, run time",
-    .times = true,
     .events = true,
     .wish = list_wish,
     .begin = list_begin,
     .end = list_end,
     .take = timehist_take,
-    .head = timehist_head,
 };
 
 /* --- map ----------------------------------------------------------------------------------------
@@ -160,23 +154,12 @@ static struct failure map_take(void *state, const struct slice *slice, struct ou
     return take(state, slice, BIT(SCHED_SWITCH), put_map, out);
 }
 
-static void map_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "scheduler", map_columns, ARRAY_SIZE(map_columns), OUTPUT_STREAM);
-}
-
 const struct view scheduler_map = {
-    .name = "scheduler",
-    .show = "map",
-    .summary = "which task each switch goes to, by a short name; . is idle",
-    .times = true,
-    .events = true,
-    .wish = list_wish,
-    .begin = list_begin,
-    .end = list_end,
+    LOG_TABLE(map_columns), .name = "scheduler",
+    .show = "map",          .summary = "which task each switch goes to, by a short name; . is idle",
+    .events = true,         .wish = list_wish,
+    .begin = list_begin,    .end = list_end,
     .take = map_take,
-    .head = map_head,
 };
 
 /* --- log
@@ -221,21 +204,14 @@ static struct failure log_take(void *state, const struct slice *slice, struct ou
     return take(state, slice, BIT(SCHED_KINDS) - 1, put_log, out);
 }
 
-static void log_head(const struct query *query, struct output *out)
-{
-    (void)query;
-    output_table(out, "scheduler", log_columns, ARRAY_SIZE(log_columns), OUTPUT_STREAM);
-}
-
 const struct view scheduler_log = {
+    LOG_TABLE(log_columns),
     .name = "scheduler",
     .show = "log",
     .summary = "switches, wakeups, new tasks, migrations and exits of tasks",
-    .times = true,
     .events = true,
     .wish = list_wish,
     .begin = list_begin,
     .end = list_end,
     .take = log_take,
-    .head = log_head,
 };

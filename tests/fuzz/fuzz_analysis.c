@@ -124,7 +124,7 @@ static void take(const struct view *view, const struct trace_batch *batch,
     void *state = view->begin(query);
     require(state);
     bool good = true;
-    struct slice slice = {.batch = batch, .times = times};
+    struct slice slice = {.batch = batch, .times = times, .clock = query->subject->clock};
     for (u64 at = 0; good && at < batch->exits; at = slice.end) {
         slice.begin = (size_t)at;
         slice.end = (size_t)min_u64(at + 100, batch->exits);
@@ -149,7 +149,7 @@ static void look_at_block(u8 choice, const u8 *data, size_t size)
     require(codec);
     while (views[count])
         count++;
-    const struct view *view = views[choice % count];
+    const struct view *view = query.view = views[choice % count];
     if (!view->save || !decode(codec, data, size, &header))
         return;
     for (query.by = 0; view->keys && view->keys[query.by + 1] && query.by < (choice >> 3 & 7);)
