@@ -12,8 +12,9 @@ const struct view *const views[] = {
     &exits_worst,     /* exits/worst.c */
     &exits_log,       /* exits/log.c */
     &io_stats,
-    &io_top, /* io/stats.c */
-    &io_log, /* io/log.c */
+    &io_top,  /* io/stats.c */
+    &io_freq, /* io/freq.c */
+    &io_log,  /* io/log.c */
     &scheduler_latency,
     &scheduler_stats, /* scheduler/latency.c */
     &scheduler_timehist,

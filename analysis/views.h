@@ -10,6 +10,7 @@ extern const struct view exits_activity;                          /* exits/activ
 extern const struct view exits_worst;                             /* exits/worst.c */
 extern const struct view exits_log;                               /* exits/log.c */
 extern const struct view io_stats, io_top;                        /* io/stats.c */
+extern const struct view io_freq;                                 /* io/freq.c */
 extern const struct view io_log;                                  /* io/log.c */
 extern const struct view scheduler_latency, scheduler_stats;      /* scheduler/latency.c */
 extern const struct view scheduler_timehist, scheduler_map;       /* scheduler/lists.c */

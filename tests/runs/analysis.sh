@@ -73,6 +73,15 @@ for trace in count noise idle; do
     result "guest-time-of-$trace-is-the-machine's" $?
 done
 
+# Accesses over time are those of the statistics, register by register.
+analyze io --show stats --format csv "$work/host" | awk -F, 'NR > 1 { print $1, $2, $3, $4, $5, $6, $7 }' | sort >"$work/stats"
+for length in "--interval 1ms" "--intervals 7"; do
+    # shellcheck disable=SC2086
+    analyze io --show freq $length --format csv "$work/host" |
+        awk -F, 'NR > 1 { n[$3 " " $4 " " $5 " " $6 " " $7 " " $8] += $9 } END { for (i in n) print i, n[i] }' | sort | cmp - "$work/stats" >"$work/out"
+    result "accesses-over-time-are-all-accesses$(tr ' ' - <<<"$length")" $? "$work/out" "$work/err"
+done
+
 # --- shards ----------------------------------------------------------------------------------------------
 merge_equals() { # TRACE VIEW SHOW OPTION...
     local trace=$work/$1 i

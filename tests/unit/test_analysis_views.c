@@ -365,15 +365,110 @@ Test(analysis_views, merged_shards_equal_the_whole_in_every_view)
     }
 }
 
+static const struct {
+    const char *view, *show, *samples; /* the column that counts */
+} by_interval[] = {
+    {"exits", "activity", "samples"},
+    {"exits", "freq", "samples"},
+    {"io", "freq", "samples"},
+    {"interrupts", "freq", "injections"},
+};
+
 Test(analysis_views, intervals_that_are_found_are_the_same_in_shards)
 {
     const char *path = make_trace("t", CLOCK_COUNT);
-    static const char *const shows[] = {"freq", "activity"};
-    for (size_t i = 0; i < ARRAY_SIZE(shows); i++) {
-        struct pass pass = ask("exits", shows[i], NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(by_interval); i++) {
+        struct pass pass = ask(by_interval[i].view, by_interval[i].show, NULL);
         for (pass.query.intervals = 2; pass.query.intervals < 5000; pass.query.intervals *= 8)
             check_shards(pass, path, 3);
     }
+}
+
+/* How often the key's number comes in the text, and their sum. */
+static u64 sum_of(const char *text, const char *key, u64 *sum)
+{
+    char quoted[64];
+    u64 count = 0;
+    snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+    for (*sum = 0; (text = strstr(text, quoted)); count++)
+        *sum += strtoull(text += strlen(quoted), NULL, 10);
+    return count;
+}
+
+Test(analysis_views, intervals_add_up_to_the_whole_whatever_their_length)
+{
+    static const u64 intervals[] = {2, 16, 4096, 0};
+    const char *path = make_trace("t", CLOCK_COUNT);
+    for (size_t i = 0; i < ARRAY_SIZE(by_interval); i++) {
+        u64 first = 0;
+        for (size_t n = 0; n < ARRAY_SIZE(intervals); n++) {
+            u64 samples, lengths;
+            struct pass pass = ask(by_interval[i].view, by_interval[i].show, NULL);
+            pass.query.intervals = intervals[n];
+            pass.query.interval = 50000;
+            char *text = analyze(pass, path);
+            u64 rows = sum_of(text, by_interval[i].samples, &samples);
+            cr_expect_eq(sum_of(text, "interval_ns", &lengths), rows);
+            cr_expect_eq(lengths, rows * number_after(text, "interval_ns", 0));
+            first = first ? first : samples;
+            cr_expect(samples && samples == first, "%s: %lu of %lu", by_interval[i].view, samples,
+                      first);
+            free(text);
+        }
+    }
+}
+
+Test(analysis_views, rows_of_intervals_that_are_not_told_add_up_in_one)
+{
+    const char *path = make_trace("t", CLOCK_COUNT);
+    for (size_t i = 1; i < ARRAY_SIZE(by_interval); i++) { /* activity has no keys */
+        struct pass pass = ask(by_interval[i].view, by_interval[i].show, NULL);
+        char others[32];
+        u64 all, few;
+        pass.query.interval = 50000;
+        char *text = analyze(pass, path);
+        u64 rows = sum_of(text, by_interval[i].samples, &all);
+        free(text);
+        pass.query.rows = 3;
+        text = analyze(pass, path);
+        snprintf(others, sizeof(others), "\"(%lu others)\"", rows - 3);
+        cr_expect(rows > 3 && strstr(text, others), "%s in %s", others, text);
+        cr_expect_eq(sum_of(text, by_interval[i].samples, &few), 4);
+        cr_expect_eq(few, all);
+        free(text);
+    }
+}
+
+/* The member that follows "key": up to its end. */
+static void copy_member(const char *text, const char *key, char *member, size_t size)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+    const char *at = strstr(text, quoted);
+    cr_assert(at, "no %s", key);
+    snprintf(member, size, "%.*s", (int)strcspn(at, ",}"), at);
+}
+
+Test(analysis_views, accesses_over_time_are_those_of_the_statistics)
+{
+    const char *path = make_trace("t", CLOCK_COUNT);
+    struct pass pass = ask("io", "freq", NULL);
+    pass.query.interval = 1000 * NANOSECONDS; /* one interval */
+    char *freq = analyze(pass, path), *stats = analyze(ask("io", "stats", NULL), path);
+    u32 registers = 0;
+    for (char *row = strstr(stats, "{\"device\""); row; row = strstr(row + 1, "{\"device\"")) {
+        char place[256], samples[64];
+        char *end = strstr(row, ",\"samples\"");
+        snprintf(place, sizeof(place), "%.*s", (int)(end - row - 1), row + 1);
+        copy_member(end, "samples", samples, sizeof(samples));
+        char *same = strstr(freq, place);
+        cr_assert(same, "no %s in %s", place, freq);
+        cr_expect_eq(strncmp(same + strlen(place) + 1, samples, strlen(samples)), 0, "%s", place);
+        registers++;
+    }
+    cr_expect_eq(registers, 3);
+    free(freq);
+    free(stats);
 }
 
 Test(analysis_views, what_does_not_belong_together_is_not_merged)
