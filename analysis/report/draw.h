@@ -1,6 +1,6 @@
 /*
- * What tables of views become in the page: HTML tables and plots. The shape of a table decides:
- * rows with an `exit` get the commands that lead there; `key, low, high, samples` is a histogram.
+ * What tables of views become in the page: HTML tables and plots. Rows with an `exit` get the
+ * commands that lead there.
  */
 #ifndef ANALYSIS_REPORT_DRAW_H
 #define ANALYSIS_REPORT_DRAW_H
@@ -16,8 +16,8 @@ void draw_table(FILE *, const struct findings *, const struct kept_table *, cons
 /* The command that gives the numbers above it, for copying; and their JSON. */
 void draw_source(FILE *, const struct findings *, const struct answer *);
 
-bool is_histogram(const struct kept_table *);
-/* Latency by percentile, a line for each key (but halts), of a table that is_histogram(). */
+/* Latency by percentile, a line for each key (but halts), of a view's histogram: the key, `low`
+ * and `high` in ticks or `low_ns` and `high_ns`, `samples`. */
 void draw_percentiles(FILE *, const struct findings *, const struct kept_table *, const char *id,
                       const char *title);
 /* Guest time from the first interval to the last: what all plots over time span. */

@@ -10,41 +10,23 @@
 
 enum { KEYS = 48, TOP = 12, EVENTS = 20, ROWS_MAX = 20000 };
 
-/* Views of exits and I/O, with what makes their answers fit a page. Of all other views, each
- * statistic is asked (other_questions()). */
+/* What the sections draw, with what makes the answers fit a page. */
 static const struct question asked[] = {
     {"exits", "stats", "reason", KEYS, 0},  {"exits", "histogram", "reason", TOP, 0},
     {"exits", "freq", NULL, ROWS_MAX, 200}, {"exits", "activity", NULL, NEVER, 500},
     {"exits", "worst", NULL, EVENTS, 0},    {"exits", "stats", "port", TOP, 0},
     {"exits", "stats", "msr", TOP, 0},      {"exits", "stats", "gpa", TOP, 0},
     {"exits", "stats", "rip", TOP, 0},      {"io", "top", NULL, TOP, 0},
+    {"interrupts", "stats", NULL, KEYS, 0}, {"interrupts", "histogram", NULL, TOP, 0},
 };
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-static void ask(struct findings *f, struct question question)
-{
-    if (f->count < ANSWERS_MAX)
-        f->answers[f->count++].question = question;
-}
-
-/* What reports do not know by name: statistics, without logs and second orders of the same. */
-static bool is_other(const struct view *view)
-{
-    /* The scheduler's views want events that a replay finds (analysis/guest/facts.h). */
-    return strcmp(view->name, "scheduler") && strcmp(view->name, "exits") &&
-           strcmp(view->name, "io") && !view->head && strcmp(view->show, "top") &&
-           strcmp(view->show, "freq");
-}
-
 static void ask_all(struct findings *f)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
-        ask(f, asked[i]);
-    for (size_t v = 0; views[v]; v++) {
-        if (is_other(views[v]))
-            ask(f, (struct question){views[v]->name, views[v]->show, NULL, ROWS_MAX, 0});
-    }
+    _Static_assert(ARRAY_SIZE(asked) <= ANSWERS_MAX, "room for the answers");
+    for (f->count = 0; f->count < ARRAY_SIZE(asked); f->count++)
+        f->answers[f->count].question = asked[f->count];
 }
 
 static u32 key_of(const struct view *view, const char *by)

@@ -3,6 +3,7 @@
 #include "analysis/report/html.h"
 #include "analysis/report/plot.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static enum unit host_unit(const struct findings *f)
 
 /* --- latency by percentile -------------------------------------------------------------------- */
 
-enum { GRID = 120 }; /* steps along the percentiles; times PLOT_SERIES is below PLOT_POINTS */
+/* Steps along the percentiles; times PLOT_SERIES is below PLOT_POINTS. */
+enum { GRID = 120, KEY_TEXT = 64 };
 
 /* Rows of one key in a histogram's table. */
 struct bunch {
@@ -31,22 +33,39 @@ struct bunch {
     u64 samples;
 };
 
-bool is_histogram(const struct kept_table *table)
+/* The column that tells the rows' keys apart is the first. */
+static bool same_key(const struct kept_table *table, size_t a, size_t b)
 {
-    return kept_column(table, "low") >= 0 && kept_column(table, "high") >= 0 &&
-           kept_column(table, "samples") >= 0;
+    const struct cell *l = &table->cells[a * table->column_count],
+                      *r = &table->cells[b * table->column_count];
+    return l->kind == r->kind && l->number == r->number &&
+           (l->kind != CELL_WORDS || !strcmp(l->text, r->text));
 }
 
-/* The column that tells the rows' keys apart: the first. */
-static const char *key_of(const struct kept_table *table, size_t row)
+static void key_text(const struct kept_table *table, size_t row, char text[KEY_TEXT])
 {
-    return kept_text(table, row, table->columns[0].key);
+    const struct cell *cell = &table->cells[row * table->column_count];
+    if (cell->kind == CELL_WORDS)
+        snprintf(text, KEY_TEXT, "%s", cell->text);
+    else
+        snprintf(text, KEY_TEXT, "0x%" PRIx64, (u64)cell->number);
+}
+
+/* The bound of the row's bucket; ns or ticks, as `unit` says. */
+static double bound_of(const struct kept_table *table, size_t row)
+{
+    return (double)kept_number(table, row, kept_column(table, "high") >= 0 ? "high" : "high_ns");
+}
+
+static bool is_in_ticks(const struct kept_table *table)
+{
+    return kept_column(table, "high") >= 0;
 }
 
 static struct bunch next_bunch(const struct kept_table *table, size_t first)
 {
     struct bunch bunch = {first, first, 0};
-    while (bunch.end < table->row_count && !strcmp(key_of(table, bunch.end), key_of(table, first)))
+    while (bunch.end < table->row_count && same_key(table, bunch.end, first))
         bunch.samples += (u64)kept_number(table, bunch.end++, "samples");
     return bunch;
 }
@@ -61,13 +80,14 @@ static double quantile(const struct kept_table *table, const struct bunch *bunch
     for (size_t row = bunch->first; row < bunch->end; row++) {
         seen += (u64)kept_number(table, row, "samples");
         if ((double)(bunch->samples - seen) <= above)
-            return (double)kept_number(table, row, "high");
+            return bound_of(table, row);
     }
     return NAN;
 }
 
 struct curves {
     double x[GRID + 1], y[PLOT_SERIES][GRID + 1];
+    char names[PLOT_SERIES][KEY_TEXT];
     struct series series[PLOT_SERIES];
     u32 count;
     double low, high;
@@ -77,9 +97,11 @@ static u32 pick(const struct kept_table *table, struct bunch bunches[PLOT_SERIES
 {
     u32 count = 0;
     for (size_t row = 0; row < table->row_count && count < PLOT_SERIES - 1;) {
+        char key[KEY_TEXT];
+        key_text(table, row, key);
         bunches[count] = next_bunch(table, row);
         row = bunches[count].end;
-        count += strncmp(key_of(table, bunches[count].first), "HLT", 3) != 0;
+        count += strncmp(key, "HLT", 3) != 0;
     }
     return count;
 }
@@ -88,7 +110,8 @@ static void fill(struct curves *c, const struct findings *f, const struct kept_t
                  const struct bunch *bunch, double nines)
 {
     double *y = c->y[c->count];
-    bool ticks = table->columns[kept_column(table, "high")].type == CELL_TICKS;
+    char *name = c->names[c->count];
+    bool ticks = is_in_ticks(table);
     for (u32 i = 0; i <= GRID; i++) {
         c->x[i] = nines * i / GRID;
         y[i] = quantile(table, bunch, c->x[i]);
@@ -98,7 +121,8 @@ static void fill(struct curves *c, const struct findings *f, const struct kept_t
             c->high = fmax(c->high, y[i]);
         }
     }
-    c->series[c->count] = (struct series){key_of(table, bunch->first), c->count, y};
+    key_text(table, bunch->first, name);
+    c->series[c->count] = (struct series){name, c->count, y};
     c->count++;
 }
 
@@ -134,7 +158,6 @@ void draw_percentiles(FILE *out, const struct findings *f, const struct kept_tab
     struct curves *c = calloc(1, sizeof(*c));
     u32 count = pick(table, bunches);
     u64 most = 0;
-    bool ticks = table->columns[kept_column(table, "high")].type == CELL_TICKS;
     if (c && count) {
         c->low = INFINITY;
         for (u32 i = 0; i < count; i++)
@@ -142,7 +165,7 @@ void draw_percentiles(FILE *out, const struct findings *f, const struct kept_tab
         for (u32 i = 0; i < count; i++)
             fill(c, f, table, &bunches[i], fmax(1, fmin(6, log10((double)most))));
         if (c->high > 0)
-            put_curves(out, c, ticks ? host_unit(f) : UNIT_NS, id, title);
+            put_curves(out, c, is_in_ticks(table) ? host_unit(f) : UNIT_NS, id, title);
     }
     free(c);
 }

@@ -7,9 +7,12 @@
 /* Writes the document to a memory stream; below HTML_MAX bytes for any trace (html.h). */
 void page_write(FILE *, const struct findings *);
 
-/* How whole the data is: a row for each check of quality.c. */
+/* "2026-01-31 12:00:00 UTC", when the trace was recorded. */
+enum { PAGE_DATE = 40 };
+void page_created(const struct findings *, char text[PAGE_DATE]);
+
+/* How whole the data is, by the checks of quality.c. */
 enum grade { GRADE_GOOD, GRADE_NOTE, GRADE_BAD };
-void quality_write(FILE *, const struct findings *);
 /* The worst of them. */
 enum grade quality_grade(const struct findings *);
 

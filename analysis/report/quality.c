@@ -1,6 +1,7 @@
 /* How whole the data of a report is: what is missing, damaged, dropped or partial. */
 #include "analysis/report/html.h"
 #include "analysis/report/page.h"
+#include "analysis/report/sections.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -135,7 +136,7 @@ enum grade quality_grade(const struct findings *f)
     return worst;
 }
 
-void quality_write(FILE *out, const struct findings *f)
+void section_quality(FILE *out, const struct findings *f)
 {
     static const char *const grades[] = {"good", "note", "bad"};
     html(out, "<table class=\"facts\" id=\"quality-table\"><tbody>\n");
