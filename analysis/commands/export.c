@@ -5,6 +5,7 @@
 #include "trace/export/export.h"
 #include "analysis/commands/commands.h"
 #include "analysis/guest/facts.h"
+#include "analysis/interrupts/guest_events.h"
 #include "analysis/scheduler/guest_events.h"
 #include "trace/commands/cli.h"
 
@@ -125,7 +126,10 @@ static struct failure look_at_guest(bool needed, struct guest *guest, struct exp
 static struct failure export_to(const struct request *r, const char *argument, struct guest *guest)
 {
     char path[CLI_PATH];
-    struct export_job job = {.path = r->path, .from = r->from, .to = r->to, .progress = show};
+    struct handler_watch watch;
+    struct event_watcher watcher = handler_watcher(&watch);
+    struct export_job job = {
+        .path = r->path, .from = r->from, .to = r->to, .watcher = &watcher, .progress = show};
     ATTEMPT(cli_resolve_trace(argument, path));
     ATTEMPT(trace_open(path, &job.trace));
     struct failure failure = look_at_guest(r->scheduler, guest, &job);

@@ -1,6 +1,5 @@
 /* Injections and EOIs in order; see events.h. */
 #include "analysis/interrupts/events.h"
-#include "analysis/io/accesses.h"
 #include "core/machine.h"
 #include "vmx/events.h"
 #include "vmx/exits.h"
@@ -21,18 +20,24 @@ void interrupt_wish(struct column_wishes *wishes)
         COLUMN(arrival, exit) | COLUMN(arrival, what) | COLUMN(arrival, value);
 }
 
+bool interrupt_is_eoi(const struct io_access *access, enum interrupt_event_kind *kind)
+{
+    if (access->way != WAY_OUT)
+        return false;
+    *kind = INTERRUPT_EOI_APIC;
+    if (access->space == SPACE_MMIO)
+        return access->address == EOI_MMIO;
+    if (access->space == SPACE_MSR)
+        return access->address == EOI_MSR;
+    *kind = INTERRUPT_EOI_PIC;
+    return access->address == PIC_MASTER && !access->string &&
+           (access->value & OCW2_MASK) == OCW2_EOI;
+}
+
 static bool is_eoi(const struct exit_columns *exits, size_t row, enum interrupt_event_kind *kind)
 {
     struct io_access access;
-    if (!access_of(exits, row, &access) || access.way != WAY_OUT)
-        return false;
-    *kind = INTERRUPT_EOI_APIC;
-    if (access.space == SPACE_MMIO)
-        return access.address == EOI_MMIO;
-    if (access.space == SPACE_MSR)
-        return access.address == EOI_MSR;
-    *kind = INTERRUPT_EOI_PIC;
-    return access.address == PIC_MASTER && !access.string && (access.value & OCW2_MASK) == OCW2_EOI;
+    return access_of(exits, row, &access) && interrupt_is_eoi(&access, kind);
 }
 
 /* Guest time at the entry after the exit: what was stolen or skipped behind it is over by then. */

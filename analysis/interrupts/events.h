@@ -8,6 +8,7 @@
 #define ANALYSIS_INTERRUPTS_EVENTS_H
 
 #include "analysis/frame/view.h"
+#include "analysis/io/accesses.h"
 
 enum interrupt_event_kind { INTERRUPT_INJECTED, INTERRUPT_EOI_APIC, INTERRUPT_EOI_PIC };
 
@@ -28,6 +29,23 @@ struct interrupt_walk {
     size_t row, injection, arrival, idle;
     bool looked; /* at the exit of `row` for an EOI */
 };
+
+/* An injection as far as the one after may repeat it. */
+struct attempt {
+    bool valid;
+    u64 info, count, rip;
+};
+
+/* An exit while the event was being delivered (SDM 25.2.4): the next entry injects it once more,
+ * before the guest has done anything. */
+static inline bool attempt_repeats(const struct attempt *last, const struct attempt *next)
+{
+    return last->valid && next->valid && last->info == next->info && last->count == next->count &&
+           last->rip == next->rip;
+}
+
+/* Is the access an EOI, and which chip's? */
+bool interrupt_is_eoi(const struct io_access *, enum interrupt_event_kind *);
 
 /* What interrupt_walk_next() reads. The view must want times. */
 void interrupt_wish(struct column_wishes *);

@@ -19,12 +19,6 @@ struct interrupt_row {
     struct histogram ns, ticks; /* from injection to EOI */
 };
 
-/* An injection as far as the one after may repeat it. */
-struct attempt {
-    bool valid;
-    u64 info, count, rip;
-};
-
 struct interrupts_state {
     struct tally rows;
     u32 clock;
@@ -102,21 +96,13 @@ static struct service_sink sink_of(struct interrupts_state *s)
 /* --- taking
  * ---------------------------------------------------------------------------------------- */
 
-/* An exit while the event was being delivered (SDM 25.2.4): the next entry injects it once more,
- * before the guest has done anything. */
-static bool repeats(const struct attempt *last, const struct attempt *next)
-{
-    return last->valid && next->valid && last->info == next->info && last->count == next->count &&
-           last->rip == next->rip;
-}
-
 static bool take_injection(struct interrupts_state *s, const struct interrupt_event *event,
                            const struct service_sink *sink)
 {
     struct attempt attempt = {true, event->info, event->count, event->rip};
     u32 info = (u32)event->info;
     struct interrupt_row *row = tally_row(&s->rows, EVENT_VECTOR(info), EVENT_TYPE(info));
-    bool again = repeats(&s->last, &attempt), first = !s->first.valid;
+    bool again = attempt_repeats(&s->last, &attempt), first = !s->first.valid;
     if (!row)
         return false;
     *(again ? &row->again : &row->injected) += 1;
@@ -182,7 +168,7 @@ static bool interrupts_merge(void *state, const void *next, bool follows)
     struct interrupts_state *s = state;
     const struct interrupts_state *other = next;
     struct service_sink sink = sink_of(s);
-    bool again = follows && !other->gap && repeats(&s->last, &other->first);
+    bool again = follows && !other->gap && attempt_repeats(&s->last, &other->first);
     for (u32 i = 0; i < other->rows.count; i++) {
         if (!merge_row(s, tally_at(&other->rows, i)))
             return false;

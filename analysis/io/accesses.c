@@ -48,6 +48,19 @@ bool access_of(const struct exit_columns *exits, size_t i, struct io_access *acc
     }
 }
 
+bool access_of_exit(const struct exit_record *exit, struct io_access *access)
+{
+    u64 reason = exit->reason;
+    const struct exit_columns row = {
+        .rows = 1,
+        .reason = &reason,
+        .qualification = &exit->qualification,
+        .address = &exit->address,
+        .value = &exit->value,
+    };
+    return access_of(&row, 0, access);
+}
+
 void access_tell(const struct io_access *access, struct output *out)
 {
     static const char *const ways[] = {"read", "write", "fetch"};

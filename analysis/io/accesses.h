@@ -17,6 +17,7 @@ struct io_access {
 void access_wish(struct column_wishes *);
 /* Exit row i; false: it is no access to a device. */
 bool access_of(const struct exit_columns *, size_t i, struct io_access *);
+bool access_of_exit(const struct exit_record *, struct io_access *);
 
 /* The cells device, register, space, address, access and size. */
 void access_tell(const struct io_access *, struct output *);

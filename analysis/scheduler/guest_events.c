@@ -95,8 +95,12 @@ static struct failure next(void *context, struct guest_event *event, bool *more)
     return NO_FAILURE;
 }
 
+static const u32 kinds = 1u << GUEST_SCHED_SWITCH | 1u << GUEST_SCHED_WAKING |
+                         1u << GUEST_SCHED_WAKEUP_NEW | 1u << GUEST_SCHED_MIGRATE_TASK |
+                         1u << GUEST_SCHED_PROCESS_EXIT;
+
 struct event_source sched_source(struct sched_source *state, const struct sched_log *log)
 {
     *state = (struct sched_source){.log = log};
-    return (struct event_source){state, next};
+    return (struct event_source){state, kinds, next};
 }

@@ -24,6 +24,19 @@ entries=$((exits - 1 - $(grep -c '"kind":"exit".*"flags":1[,}]' "$work/dump.json
 # The exits' numbers, one exit a line: reason, count, rip, qualification, value, both TSCs
 numbers() { sed -nE 's/.*"kind":"exit".*"reason":([0-9]+),.*"count":([0-9]+),"rip":([0-9]+),"qualification":([0-9]+),.*"value":([0-9]+),"tsc_exit":([0-9]+),"tsc_entry":([0-9]+).*/\1 \2 \3 \4 \5 \6 \7/p' "$work/dump.json"; }
 
+# Handlers of interrupts, by `analyze`: those that began, and those that an EOI ended. The timer's are
+# told apart by their vector only in exports.
+analyzed() { # TRACE
+    "$hindvisor" analyze interrupts --format json "$1" >"$work/interrupts.json" 2>"$work/out"
+    echo "$(grep -o '"type":"external","injected":[0-9]*' "$work/interrupts.json" | awk -F: '{ sum += $3 } END { print sum + 0 }')" \
+        "$(sed -nE 's/.*"injected":[0-9]+,"eois":([0-9]+),"unmatched".*/\1/p' "$work/interrupts.json")"
+}
+handlers=$(analyzed "$trace")
+is_handler='(x86_irq_vectors_)?(irq_handler|local_timer)_(entry|exit)'
+count_handlers() { # FILE: of text with event names
+    echo "$(grep -cE '(irq_handler|local_timer)_entry: ' "$1") $(grep -cE '(irq_handler|local_timer)_exit: ' "$1")"
+}
+
 # --- CTF ---------------------------------------------------------------------------------------------
 export_to ctf; result ctf $? "$work/out"
 babeltrace2 --no-delta --clock-seconds "$work/ctf" >"$work/ctf.txt" 2>"$work/err"
@@ -32,7 +45,10 @@ result babeltrace2-reads-it $? "$work/err"
 # Back from its event names to the kinds.
 names=$(sed -E 's/^\[[^]]*\] ([a-z0-9_]+): .*/\1/; s/kvm_x86_inj_.*/hindvisor_injection/; s/kvm_x86_exit/hindvisor_exit/; s/hindvisor_//' "$work/ctf.txt" |
     LC_ALL=C sort | uniq -c | awk '{ print $2, $1 }')
-same babeltrace2-counts-each-kind "$(printf '%s\nkvm_x86_entry %s' "$kinds" $entries | LC_ALL=C sort)" "$names"
+same babeltrace2-counts-each-kind "$(printf '%s\nkvm_x86_entry %s' "$kinds" $entries | LC_ALL=C sort)" \
+    "$(grep -vE "^$is_handler " <<<"$names")"
+[ "${handlers% *}" -gt 10 ] && [ "${handlers#* }" -gt 10 ]; result handlers-are-there $? "$work/interrupts.json"
+same babeltrace2-counts-handlers "$handlers" "$(count_handlers "$work/ctf.txt")"
 ctf_numbers() {
     sed -nE 's/.*kvm_x86_exit: .*container = ([0-9]+) \),.* count = ([0-9]+), guest_rip = (0x[0-9A-F]+), info1 = (0x[0-9A-F]+), .* value = (0x[0-9A-F]+), tsc_exit = ([0-9]+), tsc_entry = ([0-9]+),.*/\1 \2 \3 \4 \5 \6 \7/p' "$work/ctf.txt" |
         while read -r a b c d e f g; do printf '%d %d %u %u %u %d %d\n' "$a" "$b" "$c" "$d" "$e" "$f" "$g"; done
@@ -51,6 +67,12 @@ sql="SELECT reason || ' ' || count || ' ' || printf('%u', rip) || ' ' || printf(
 sql=${sql//%u/0x%llx}
 same sqlite3-sees-the-values "$(numbers)" "$(sqlite3 "$work/sqlite" "$sql" | while read -r a b c d e f g; do printf '%d %d %u %u %u %d %d\n' "$a" "$b" "$c" "$d" "$e" "$f" "$g"; done)"
 same sqlite3-view-adds-up "$exits" "$(sqlite3 "$work/sqlite" 'SELECT sum(samples) FROM exits_by_reason')"
+handlers_in() { sqlite3 "$1" "SELECT count(*) FILTER (WHERE event LIKE '%entry') || ' ' || count(*) FILTER (WHERE event LIKE '%exit') FROM interrupt_handlers"; }
+same sqlite3-counts-handlers "$handlers" "$(handlers_in "$work/sqlite")"
+# An entry is at its injection, an exit at its EOI: the same ns, on average, as `analyze` has.
+same sqlite3-handlers-take-as-long \
+    "$(grep -oE '"time_ns":[0-9]+' "$work/interrupts.json" | awk -F: '{ sum += $2 } END { print sum }')" \
+    "$(sqlite3 "$work/sqlite" "SELECT sum(CASE WHEN event LIKE '%exit' THEN guest_ns ELSE -guest_ns END) FROM interrupt_handlers")"
 # Guest time is what the guest was told by RDTSC.
 same guest-time-is-the-guests 0 "$(sqlite3 "$work/sqlite" "SELECT count(*) FROM exits WHERE reason IN (16, 51) AND value <> guest_ns")"
 same guest-time-ends-at-the-manifests "$(sed -n 's/^guest-ns: //p' "$trace/manifest")" \
@@ -60,16 +82,22 @@ same guest-time-ends-at-the-manifests "$(sed -n 's/^guest-ns: //p' "$trace/manif
 export_to perfetto; result perfetto $? "$work/out"
 protoc --decode_raw <"$work/perfetto" >"$work/perfetto.txt" 2>"$work/err"
 result protoc-decodes-it $? "$work/err"
-read -r _ _ _ _ _ _ _ slices _ ended _ instants _ counters _ <<<"$("$build/tests/perfetto_counts" <"$work/perfetto")"
+read -r _ _ _ _ _ _ _ slices _ ended _ instants _ counters _ ftrace _ <<<"$("$build/tests/perfetto_counts" <"$work/perfetto")"
 same perfetto-slices "$((entries + 1)) $((entries + 1))" "$slices $ended"
 same perfetto-instants $(($(wc -l <"$work/dump.json") - slices)) "$instants"
 same perfetto-counters "$exits" "$counters"
+same perfetto-counts-handlers $((${handlers/ / + })) "$ftrace"
 
 # --- text --------------------------------------------------------------------------------------------
 export_to csv; result csv $? "$work/out"
-same csv-counts-each-kind "$kinds" "$(for file in "$work"/csv/*.csv; do echo "$(basename "$file" .csv) $(($(wc -l <"$file") - 1))"; done | awk '$2' | LC_ALL=C sort)"
+same csv-counts-each-kind "$kinds" "$(for file in "$work"/csv/*.csv; do echo "$(basename "$file" .csv) $(($(wc -l <"$file") - 1))"; done | awk '$2' | grep -vE "^$is_handler " | LC_ALL=C sort)"
+for edge in entry exit; do
+    echo $(($(cat "$work"/csv/{irq_handler,local_timer}_$edge.csv | wc -l) - 2))
+done >"$work/counted"
+same csv-counts-handlers "$handlers" "$(paste -sd' ' "$work/counted")"
 export_to ftrace; result ftrace $? "$work/out"
 same ftrace-counts "$exits $entries" "$(grep -c ': kvm_exit: ' "$work/ftrace") $(grep -c ': kvm_entry: ' "$work/ftrace")"
+same ftrace-counts-handlers "$handlers" "$(count_handlers "$work/ftrace")"
 export_to folded; result folded $? "$work/out"
 same folded-weighs-all "$(numbers | awk '{ sum += $7 > $6 ? $7 - $6 : 0 } END { print sum }')" "$(awk '{ sum += $NF } END { print sum }' "$work/folded")"
 same stdout-is-the-same-as-a-file "$(cksum <"$work/folded")" "$("$hindvisor" export --to folded "$trace" | cksum)"
@@ -108,7 +136,15 @@ babeltrace2 "$work/linux.ctf" >"$work/linux.txt" 2>"$work/err"
 same scheduler-babeltrace2 "$switches $wakings" "$(grep -c ' sched_switch: ' "$work/linux.txt") $(grep -c ' sched_waking: ' "$work/linux.txt")"
 others=$(($(sql 'SELECT count(*) FROM sched_wakeup_new') + $(sql 'SELECT count(*) FROM sched_process_exit')))
 counts=$("$build/tests/perfetto_counts" <"$work/linux.perfetto")
-same scheduler-perfetto $((switches + wakings + others)) "$(sed -E 's/.* ftrace ([0-9]+) .*/\1/' <<<"$counts")"
+handlers=$(analyzed "$trace")
+same scheduler-handlers "$handlers" "$(handlers_in "$work/linux.sqlite")"
+same scheduler-babeltrace2-counts-handlers "$handlers" "$(count_handlers "$work/linux.txt")"
+timer=$(sed -nE 's/.*"vector":"0xec","type":"external","injected":([0-9]+).*/\1/p' "$work/interrupts.json")
+same local-timer-is-linuxs-vector "$timer 236" "$(sql "SELECT count(*) || ' ' || max(vector) FROM local_timer_entry")"
+same perfetto-names-generic-events "$timer $timer" \
+    "$(protoc --decode_raw <"$work/linux.perfetto" | awk '/1: "local_timer_entry"/ { n++ } /1: "local_timer_exit"/ { m++ } END { print n + 0, m + 0 }')"
+same uart-has-its-line "4 uart" "$(sql "SELECT DISTINCT irq || ' ' || name FROM irq_handler_entry")"
+same scheduler-perfetto $((switches + wakings + others + ${handlers/ / + })) "$(sed -E 's/.* ftrace ([0-9]+) .*/\1/' <<<"$counts")"
 grep -q '^IO_INSTRUCTION;io_serial_' "$work/linux.folded"; result folded-stacks-have-symbols $?
 expect scheduler-of-no-linux 2 'hindvisor export: ' "$hindvisor" export --scheduler --to ctf -o "$work/no-linux" "$work/host"
 

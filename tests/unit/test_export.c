@@ -59,7 +59,7 @@ static struct failure next_made_up(void *context, struct guest_event *event, boo
 static struct failure export_as(const char *name, const char *path, u64 from, u64 to, bool events)
 {
     u32 given = 0;
-    struct event_source source = {&given, next_made_up};
+    struct event_source source = {&given, ~0u, next_made_up};
     struct export_job job = {.trace = make_trace(0),
                              .path = path,
                              .from = from,
@@ -291,9 +291,46 @@ static struct failure bad_source(void *context, struct guest_event *event, bool 
     return NO_FAILURE;
 }
 
+Test(export, a_source_gives_only_what_it_announced)
+{
+    u32 given = 0;
+    struct event_source source = {&given, 1u << GUEST_SCHED_SWITCH, next_made_up};
+    struct export_job job = {
+        .trace = make_trace(0), .path = scratch_path("out"), .to = NEVER, .events = &source};
+    cr_expect_eq(export_trace(&format_csv, &job).code, INTERNAL); /* irq_handler_entry */
+    trace_close(job.trace);
+}
+
+/* Makes an event of every 100th exit, and of nothing before it. */
+static bool see_hundreds(void *context, const struct moment *moment, struct guest_event *event)
+{
+    u32 *seen = context;
+    *event = (struct guest_event){.ns = moment->ns, .kind = GUEST_IRQ_ENTRY, .pid = 99};
+    *seen += moment->record.kind == REC_EXIT;
+    return moment->record.kind == REC_EXIT && moment->exit % 100 == 0;
+}
+
+Test(export, a_watcher_sees_all_and_its_events_have_the_task_that_runs)
+{
+    u32 given = 0, seen = 0;
+    struct event_source source = {&given, ~0u, next_made_up};
+    struct event_watcher watcher = {&seen, 1u << GUEST_IRQ_ENTRY, see_hundreds};
+    struct export_job job = {.trace = make_trace(0),
+                             .path = scratch_path("out"),
+                             .from = 150,
+                             .to = NEVER,
+                             .events = &source,
+                             .watcher = &watcher};
+    cr_assert_eq(export_trace(&format_ftrace, &job).code, OK);
+    trace_close(job.trace);
+    cr_expect_eq(seen, EXITS);
+    cr_expect_eq(count_lines("out", "swapper/0-0 [000]"), 2, "of exits 200 and 300");
+    cr_expect_eq(count_lines("out", ": irq_handler_entry: irq=0"), 2);
+}
+
 Test(export, a_source_is_not_believed)
 {
-    struct event_source source = {NULL, bad_source};
+    struct event_source source = {NULL, ~0u, bad_source};
     struct export_job job = {
         .trace = make_trace(0), .path = scratch_path("out"), .to = NEVER, .events = &source};
     cr_expect_eq(export_trace(&format_csv, &job).code, INTERNAL);

@@ -43,7 +43,8 @@ static u64 tsc_of(const struct export_item *item)
     return item->tsc;
 }
 
-/* Events: class, LTTng's name, ftrace's name (kernel: arch/x86/kvm/trace.h). */
+/* Events: class, LTTng's name, ftrace's name (kernel: arch/x86/kvm/trace.h; lttng-modules:
+ * x86_irq_vectors). */
 static const struct {
     u16 id;
     const char *lttng, *ftrace;
@@ -52,6 +53,8 @@ static const struct {
     {CLASS_ENTRY, "kvm_x86_entry", "kvm_entry"},
     {REC_INJECTION, "kvm_x86_inj_virq", "kvm_inj_virq"},
     {CLASS_EXCEPTION, "kvm_x86_inj_exception", "kvm_inj_exception"},
+    {CLASS_GUEST + GUEST_TIMER_ENTRY, "x86_irq_vectors_local_timer_entry", "local_timer_entry"},
+    {CLASS_GUEST + GUEST_TIMER_EXIT, "x86_irq_vectors_local_timer_exit", "local_timer_exit"},
 };
 
 /* Fields of the schema that have another name there. */
@@ -154,6 +157,7 @@ static void make_guest_class(u16 id, const char *name, u16 proto, const struct e
         .id = id, .name = name, .lttng = name, .ftrace = name, .proto = proto};
     for (size_t i = 0; i < count; i++)
         add_field(class, fields[i]);
+    add_kernel_facts(class);
 }
 
 #define IS_TEXT(type) _Generic((type *)0, guest_text * : 1, default : 0)

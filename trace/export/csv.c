@@ -40,8 +40,7 @@ static bool begin(struct export *x)
     for (u32 id = 0; id < CLASS_LIMIT; id++) {
         const struct export_class *class = export_class(id);
         char name[NAME_MAX_LENGTH];
-        if (!class || id == CLASS_ENTRY || table_of(class) != id ||
-            (id >= CLASS_GUEST && !x->job->events))
+        if (!export_has_class(x, id) || id == CLASS_ENTRY || table_of(class) != id)
             continue;
         file_name(class, name);
         csv->files[id] = export_open(x, name);

@@ -147,7 +147,7 @@ bool ctf_write_metadata(struct export *x)
     put_clock(out, x->manifest);
     put_stream(out);
     for (u32 id = 0; id < CLASS_LIMIT; id++) {
-        if (export_class(id) && (id < CLASS_GUEST || x->job->events))
+        if (export_has_class(x, id))
             put_class(out, export_class(id));
     }
     return export_close(x, out, "metadata");

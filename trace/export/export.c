@@ -22,6 +22,13 @@ bool export_fail(struct export *x, struct failure failure)
     return false;
 }
 
+bool export_has_class(const struct export *x, u32 id)
+{
+    const struct export_job *job = x->job;
+    u32 kinds = (job->events ? job->events->kinds : 0) | (job->watcher ? job->watcher->kinds : 0);
+    return export_class(id) && (id < CLASS_GUEST || kinds >> (id - CLASS_GUEST) & 1);
+}
+
 FILE *export_open(struct export *x, const char *name)
 {
     char path[FILE_PATH];
@@ -60,6 +67,11 @@ struct walk {
     struct moments moments;
     struct guest_event event; /* the next of the source */
     bool have_event;
+    struct guest_event seen; /* of the watcher, waiting for the VM entry after that exit */
+    bool have_seen, seen_exact;
+    u64 seen_exit;
+    i32 pid;               /* of the task that runs, as far as the source has told */
+    guest_text comm;       /* its name; "": not known */
     u64 ns;                /* of the item put last */
     bool begun;            /* something was put */
     union record previous; /* the last exit, whose VM entry is still to be told */
@@ -88,6 +100,12 @@ void export_end_texts(struct guest_event *event)
     }
 }
 
+/* Who gives an event has announced its kind. */
+static bool announced(u32 kinds, const struct guest_event *event)
+{
+    return event->kind < GUEST_EVENT_KINDS && kinds >> event->kind & 1;
+}
+
 static bool next_event(struct walk *w)
 {
     struct event_source *source = w->x->job->events;
@@ -95,8 +113,8 @@ static bool next_event(struct walk *w)
     if (!source)
         return true;
     struct failure failure = source->next(source->context, &w->event, &w->have_event);
-    if (!failure.code && w->have_event && w->event.kind >= GUEST_EVENT_KINDS)
-        failure = fail(INTERNAL, "a guest event has the unknown kind %u", w->event.kind);
+    if (!failure.code && w->have_event && !announced(source->kinds, &w->event))
+        failure = fail(INTERNAL, "a guest event has the unexpected kind %u", w->event.kind);
     if (failure.code)
         return export_fail(w->x, failure);
     if (w->have_event)
@@ -104,24 +122,66 @@ static bool next_event(struct walk *w)
     return true;
 }
 
-/* Guest events before `ns`. Those before the first record are outside what was asked for. */
+/* Events before the first record are outside what was asked for. */
+static bool put_event(struct walk *w, const struct guest_event *event, bool exact)
+{
+    struct export_item item = {
+        .what = ITEM_GUEST,
+        .ns = max_u64(event->ns, w->ns),
+        .exact = exact,
+        .cpu = event->cpu,
+        .exit = w->previous_exit,
+        .event = event,
+    };
+    if (event->kind == GUEST_SCHED_SWITCH) {
+        w->pid = event->sched_switch.next_pid;
+        memcpy(w->comm, event->sched_switch.next_comm, sizeof(w->comm));
+    }
+    return !w->begun || put(w, &item);
+}
+
+/* Those of the source before `ns`. */
 static bool put_events(struct walk *w, u64 ns)
 {
     while (w->have_event && w->event.ns < ns) {
-        struct export_item item = {
-            .what = ITEM_GUEST,
-            .ns = max_u64(w->event.ns, w->ns),
-            .exact = true,
-            .cpu = w->event.cpu,
-            .exit = w->previous_exit,
-            .event = &w->event,
-        };
-        if (w->begun && !put(w, &item))
-            return false;
-        if (!next_event(w))
+        if (!put_event(w, &w->event, true) || !next_event(w))
             return false;
     }
     return true;
+}
+
+/* --- what records show of the guest's kernel -------------------------------------------------- */
+
+static bool put_seen(struct walk *w)
+{
+    if (!w->have_seen)
+        return true;
+    w->have_seen = false;
+    if (!put_events(w, w->seen.ns))
+        return false;
+    w->seen.pid = w->pid;
+    memcpy(w->seen.comm, w->comm, sizeof(w->comm));
+    return put_event(w, &w->seen, w->seen_exact);
+}
+
+/* An injection's event waits for the VM entry, any other follows its record. */
+static bool show(struct walk *w, const struct moment *moment)
+{
+    struct event_watcher *watcher = w->x->job->watcher;
+    struct guest_event event;
+    if (!watcher || !watcher->see(watcher->context, moment, &event))
+        return true;
+    if (!announced(watcher->kinds, &event))
+        return export_fail(
+            w->x, fail(INTERNAL, "a record shows an event of the unexpected kind %u", event.kind));
+    if (!put_seen(w))
+        return false;
+    export_end_texts(&event);
+    w->seen = event;
+    w->have_seen = true;
+    w->seen_exact = moment->exact;
+    w->seen_exit = moment->exit;
+    return moment->record.kind == REC_INJECTION || put_seen(w);
 }
 
 /* The VM entry after the last exit, as soon as something of a later exit shows that it came: a
@@ -145,8 +205,10 @@ static bool put_entry(struct walk *w, const struct moment *moment)
     return put(w, &entry);
 }
 
+/* Records before those wanted are only looked at. */
 static bool put_moment(struct walk *w, const struct moment *moment)
 {
+    bool wanted = moment->exit >= w->x->job->from;
     struct export_item item = {
         .what = ITEM_RECORD,
         .ns = moment->ns,
@@ -154,14 +216,16 @@ static bool put_moment(struct walk *w, const struct moment *moment)
         .exit = moment->exit,
         .record = &moment->record,
     };
-    if (!put_entry(w, moment) || !put_events(w, moment->ns) || !put(w, &item))
+    if (!put_entry(w, moment) || (moment->exit > w->seen_exit && !put_seen(w)))
+        return false;
+    if (!put_events(w, moment->ns) || (wanted && !put(w, &item)))
         return false;
     if (moment->record.kind == REC_EXIT) {
         w->previous = moment->record;
         w->previous_exit = moment->exit;
-        w->inside = true;
+        w->inside = wanted;
     }
-    return true;
+    return show(w, moment);
 }
 
 static void show_progress(const struct walk *w, u64 exit)
@@ -186,7 +250,7 @@ static bool put_all(struct walk *w)
     }
     if (step == TRACE_ERROR)
         return export_fail(w->x, moments_failure(&w->moments));
-    return put_events(w, w->x->job->to == NEVER ? NEVER : w->ns);
+    return put_seen(w) && put_events(w, w->x->job->to == NEVER ? NEVER : w->ns);
 }
 
 static void run(struct export *x, const struct export_format *format)
@@ -196,7 +260,7 @@ static void run(struct export *x, const struct export_format *format)
     if (w) {
         w->x = x;
         w->format = format;
-        failure = moments_begin(&w->moments, x->job->trace, x->job->from, x->job->to);
+        failure = moments_begin(&w->moments, x->job->trace, 0, x->job->to);
     }
     if (failure.code)
         export_fail(x, failure);

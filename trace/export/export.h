@@ -15,9 +15,10 @@
 
 struct export_job {
     struct trace *trace;
-    const char *path;            /* NULL: stdout, for formats that are one text */
-    u64 from, to;                /* exits wanted, both included */
-    struct event_source *events; /* of the guest's kernel; NULL: none */
+    const char *path;              /* NULL: stdout, for formats that are one text */
+    u64 from, to;                  /* exits wanted, both included */
+    struct event_source *events;   /* of the guest's kernel; NULL: none */
+    struct event_watcher *watcher; /* NULL: none */
     /* The guest's name for the code at `rip`, in `buffer`; NULL: not known. May itself be NULL. */
     const char *(*symbol)(void *symbols, u64 rip, char buffer[NAME_MAX_LENGTH]);
     void *symbols;
@@ -60,6 +61,8 @@ struct failure export_trace(const struct export_format *, const struct export_jo
 
 /* Keeps the failure; always false. */
 bool export_fail(struct export *x, struct failure);
+/* Can there be items of this class? Of guest events only those that somebody gives. */
+bool export_has_class(const struct export *x, u32 id);
 /* Opens x->place/NAME for writing (SHAPE_DIRECTORY). NULL: x->failure says why. */
 FILE *export_open(struct export *x, const char *name);
 /* Closes it; false if anything could not be written. */

@@ -22,7 +22,7 @@ static bool begin(struct export *x)
 static void put_head(FILE *out, const struct export_item *item, const char *event)
 {
     char task[32];
-    if (item->what == ITEM_GUEST)
+    if (item->what == ITEM_GUEST && *item->event->comm)
         snprintf(task, sizeof(task), "%s-%d", item->event->comm, item->event->pid);
     else
         snprintf(task, sizeof(task), "<vcpu%u>-0", item->cpu);
@@ -70,6 +70,13 @@ static void put_switch(FILE *out, const struct export_item *item)
             s->next_prio);
 }
 
+/* include/trace/events/irq.h */
+static void put_irq_exit(FILE *out, const struct export_item *item)
+{
+    const struct guest_irq_handler_exit *e = &item->event->irq_handler_exit;
+    fprintf(out, " irq=%d ret=%s", e->irq, e->ret ? "handled" : "unhandled");
+}
+
 static void put_field(FILE *out, const struct export_field *field, const struct export_item *item)
 {
     char buffer[NAME_MAX_LENGTH];
@@ -96,6 +103,7 @@ static bool put(struct export *x, const struct export_item *item)
         [REC_INJECTION] = put_interrupt,
         [CLASS_EXCEPTION] = put_exception,
         [CLASS_GUEST + GUEST_SCHED_SWITCH] = put_switch,
+        [CLASS_GUEST + GUEST_IRQ_EXIT] = put_irq_exit,
     };
     const struct export_class *class = export_class_of(item);
     put_head(x->out, item, class->ftrace);

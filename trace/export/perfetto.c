@@ -34,7 +34,10 @@ enum {
 };
 enum { TYPE_SLICE_BEGIN = 1, TYPE_SLICE_END, TYPE_INSTANT, TYPE_COUNTER };
 enum { ANNOTATION_IID = 1, ANNOTATION_UINT = 3, ANNOTATION_POINTER = 7 };
-enum { BUNDLE_CPU = 1, BUNDLE_EVENT = 2, FTRACE_TIMESTAMP = 1, FTRACE_PID = 2 };
+enum { BUNDLE_CPU = 1, BUNDLE_EVENT = 2 };
+enum { FTRACE_TIMESTAMP = 1, FTRACE_PID = 2, FTRACE_GENERIC = 327 };
+enum { GENERIC_NAME = 1, GENERIC_FIELD = 2 };
+enum { GENERIC_FIELD_NAME = 1, GENERIC_FIELD_TEXT = 3, GENERIC_FIELD_INT = 4 };
 
 /* Tracks, as `uuid`. */
 enum track { TRACK_GUEST = 1, TRACK_EXITS, TRACK_INTERRUPTS, TRACK_RECORDS, TRACK_LATENCY };
@@ -42,9 +45,9 @@ enum track { TRACK_GUEST = 1, TRACK_EXITS, TRACK_INTERRUPTS, TRACK_RECORDS, TRAC
 enum { SEQUENCE = 1, ANNOTATION_EXIT = 1 };
 
 struct perfetto {
-    struct proto head, packet, event, ftrace, inner; /* being built */
-    bool open;                                       /* a slice of an exit is */
-    u64 ns;                                          /* of the last item */
+    struct proto head, packet, event, ftrace, inner, field; /* being built */
+    bool open;                                              /* a slice of an exit is */
+    u64 ns;                                                 /* of the last item */
 };
 
 static u64 annotation_iid(const struct export_class *class, u32 field)
@@ -240,19 +243,37 @@ static void put_guest_fields(struct proto *to, const struct export_class *class,
     }
 }
 
+/* An event without a message of its own: names go along. */
+static void put_generic_fields(struct perfetto *p, const struct export_class *class,
+                               const struct export_item *item)
+{
+    proto_text(&p->inner, GENERIC_NAME, class->ftrace);
+    for (u32 i = 0; i < class->field_count; i++) {
+        const struct export_field *field = &class->fields[i];
+        proto_clear(&p->field);
+        proto_text(&p->field, GENERIC_FIELD_NAME, field->kernel);
+        if (field->width)
+            proto_number(&p->field, GENERIC_FIELD_INT, export_number(field, item));
+        else
+            proto_text(&p->field, GENERIC_FIELD_TEXT, export_text(field, item));
+        proto_message(&p->inner, GENERIC_FIELD, &p->field);
+    }
+}
+
 static bool put_guest(struct export *x, const struct export_class *class,
                       const struct export_item *item)
 {
     struct perfetto *p = x->state;
-    if (!class->proto)
-        return true;
     begin_packet(p, item->ns);
     proto_clear(&p->ftrace);
     proto_clear(&p->inner);
-    put_guest_fields(&p->inner, class, item);
+    if (class->proto)
+        put_guest_fields(&p->inner, class, item);
+    else
+        put_generic_fields(p, class, item);
     proto_number(&p->ftrace, FTRACE_TIMESTAMP, item->ns);
     proto_number(&p->ftrace, FTRACE_PID, (u32)item->event->pid);
-    proto_message(&p->ftrace, class->proto, &p->inner);
+    proto_message(&p->ftrace, class->proto ? class->proto : FTRACE_GENERIC, &p->inner);
     proto_number(&p->event, BUNDLE_CPU, item->cpu);
     proto_message(&p->event, BUNDLE_EVENT, &p->ftrace);
     proto_message(&p->packet, PACKET_FTRACE_EVENTS, &p->event);

@@ -64,8 +64,7 @@ static bool step(struct export *x, sqlite3_stmt *statement)
 
 static bool has_table(const struct export *x, u32 id)
 {
-    return export_class(id) && id != CLASS_ENTRY && id != CLASS_EXCEPTION &&
-           (id < CLASS_GUEST || x->job->events);
+    return export_has_class(x, id) && id != CLASS_ENTRY && id != CLASS_EXCEPTION;
 }
 
 /* Records are in the plural, since `end` is a word of SQL; guest events have the kernel's name. */
@@ -213,6 +212,22 @@ static bool make_views(struct export *x)
         "  count(*) AS samples FROM injections GROUP BY 1, 2 ORDER BY samples DESC;");
 }
 
+/* Handlers of interrupts in order, where they are known. */
+static bool make_handler_view(struct export *x)
+{
+    return !export_has_class(x, CLASS_GUEST + GUEST_IRQ_ENTRY) ||
+           execute(
+               x,
+               "CREATE VIEW interrupt_handlers AS"
+               " SELECT exit, guest_ns, 'irq_handler_entry' AS event, irq, NULL AS vector, name"
+               "  FROM irq_handler_entry UNION ALL"
+               " SELECT exit, guest_ns, 'irq_handler_exit', irq, NULL, NULL FROM irq_handler_exit"
+               " UNION ALL SELECT exit, guest_ns, 'local_timer_entry', NULL, vector, 'local timer'"
+               "  FROM local_timer_entry UNION ALL"
+               " SELECT exit, guest_ns, 'local_timer_exit', NULL, vector, NULL"
+               "  FROM local_timer_exit ORDER BY guest_ns, exit");
+}
+
 /* --- the format
  * --------------------------------------------------------------------------------------- */
 
@@ -256,7 +271,8 @@ static bool put(struct export *x, const struct export_item *item)
 
 static bool end(struct export *x)
 {
-    return make_indexes(x) && make_views(x) && execute(x, "COMMIT; ANALYZE");
+    return make_indexes(x) && make_views(x) && make_handler_view(x) &&
+           execute(x, "COMMIT; ANALYZE");
 }
 
 static void drop(struct export *x)
