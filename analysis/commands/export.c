@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,6 +111,35 @@ static const char *symbol(void *context, u64 rip, char buffer[NAME_MAX_LENGTH])
     return buffer;
 }
 
+/* --- being told to stop: what was made so far has to go first -----------------------------------
+ */
+
+static volatile sig_atomic_t told; /* the signal; 0: none yet */
+
+static void on_signal(int number)
+{
+    told = number;
+}
+
+static bool stopped(void)
+{
+    return told;
+}
+
+/* A second one ends the process at once. What the user has ignored (nohup) stays ignored. */
+static void watch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, before;
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
+/* --- the command --------------------------------------------------------------------------------
+ */
+
 static struct failure look_at_guest(bool needed, struct guest *guest, struct export_job *job)
 {
     if (needed)
@@ -128,13 +158,20 @@ static struct failure export_to(const struct request *r, const char *argument, s
     char path[CLI_PATH];
     struct handler_watch watch;
     struct event_watcher watcher = handler_watcher(&watch);
-    struct export_job job = {
-        .path = r->path, .from = r->from, .to = r->to, .watcher = &watcher, .progress = show};
+    struct export_job job = {.path = r->path,
+                             .from = r->from,
+                             .to = r->to,
+                             .watcher = &watcher,
+                             .progress = show,
+                             .stopped = stopped};
     ATTEMPT(cli_resolve_trace(argument, path));
     ATTEMPT(trace_open(path, &job.trace));
     struct failure failure = look_at_guest(r->scheduler, guest, &job);
-    if (!failure.code)
+    if (!failure.code) {
+        if (r->path)
+            watch_signals();
         failure = export_trace(r->format, &job);
+    }
     cli_progress_end();
     trace_close(job.trace);
     return failure;
@@ -160,5 +197,10 @@ int cmd_export(int argc, char **argv)
     struct guest guest = {0};
     struct failure failure = export_to(&r, optind < argc ? argv[optind] : NULL, &guest);
     facts_free(&guest.facts);
-    return failure.code ? cli_fail(&command, &failure) : CLI_SAME;
+    if (!failure.code)
+        return CLI_SAME;
+    int status = cli_fail(&command, &failure);
+    if (told)
+        raise(told); /* SA_RESETHAND: its parent sees that it died of it */
+    return status;
 }

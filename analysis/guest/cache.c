@@ -11,7 +11,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "trace/files.h"
+#include "trace/fresh.h"
 
 enum { LEVEL = 3 };
 #define SECTION_MAX (8ull << 30) /* 150 million events: a limit for files that are made to hurt */
@@ -138,23 +138,17 @@ static u64 build(u8 *file, u64 room, u64 identity, const struct cache *cache)
     return used;
 }
 
-/* The name has the process's number in it: two analyses may write at the same time. */
+/* Two analyses may write at the same time. */
 static struct failure put(const char *directory, const void *data, u64 length)
 {
-    char path[FILE_PATH], fresh[FILE_PATH];
+    char path[FILE_PATH];
+    struct fresh fresh;
     file_path(path, directory, CACHE_NAME);
-    snprintf(fresh, sizeof(fresh), "%.4000s.%d.new", path, (int)getpid());
-    int file = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (file < 0)
-        return fail_errno("%.300s: cannot make it", fresh);
-    struct failure failure = NO_FAILURE;
-    if (!file_write(file, data, length))
-        failure = fail_errno("%.300s: cannot write it", fresh);
-    close(file);
-    if (!failure.code && rename(fresh, path) < 0)
-        failure = fail_errno("%.300s: cannot give it its name", path);
-    if (failure.code)
-        unlink(fresh);
+    ATTEMPT(fresh_make(&fresh, path, false));
+    if (file_write(fresh.lock, data, length))
+        return fresh_finish(&fresh, path);
+    struct failure failure = fail_errno("%.300s: cannot write it", fresh.path);
+    fresh_drop(&fresh);
     return failure;
 }
 

@@ -164,6 +164,39 @@ for format in ctf perfetto sqlite csv folded ftrace; do
     result "file-size-limit-$format" $? "$work/out"
     rm -rf "$work/small"
 done
+
+# --- signals, and what a killed export leaves ----------------------------------------------------------
+# The trace is long enough that an export is still at work when it is stopped.
+trace=$work/linux
+left() { find "$work" -maxdepth 1 -name "$1.*.new" | wc -l; }
+# stop_export FORMAT SIGNAL: its exit status, once it has begun to write
+stop_export() {
+    local pid status
+    # Shells have their background jobs ignore SIGINT.
+    env --default-signal=INT "$hindvisor" export --to "$1" -o "$work/stop" "$trace" >"$work/out" 2>&1 &
+    pid=$!
+    while [ "$(left stop)" = 0 ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+    kill -"$2" $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    status=$?
+    echo $status
+}
+for format in ctf sqlite csv perfetto; do
+    same "stopped-$format" 143 "$(stop_export $format TERM)"
+    same "stopped-$format-leaves-nothing" "0 0" "$(left stop) $(find "$work" -maxdepth 1 -name stop | wc -l)"
+done
+same interrupted-is-said 130 "$(stop_export sqlite INT)"
+grep -q 'hindvisor export: .*told to stop' "$work/out"; result interrupted-says-so $? "$work/out"
+for format in ctf sqlite; do
+    same "killed-$format" "137 1" "$(stop_export $format KILL) $(left stop)"
+done
+# Of one that is still at work, of another name, and what is no leftover stay.
+mkdir "$work/stop.$$.new" && touch "$work/stop.0.new" "$work/stop.12x.new" "$work/stopped.999999.new"
+"$hindvisor" export --to csv -o "$work/stop" "$work/trace" >"$work/out" 2>&1
+result after-a-killed-one $? "$work/out"
+same leftovers-are-gone "$(printf '%s\n' stop "stop.$$.new" stop.0.new stop.12x.new stopped.999999.new | sort)" \
+    "$(find "$work" -maxdepth 1 -name 'stop*' -printf '%f\n' | sort)"
+trace=$work/trace
 cp -r "$trace" "$work/damaged"
 size=$(stat -c %s "$work/damaged/observations")
 printf '\xff\xff\xff' | dd of="$work/damaged/observations" bs=1 seek=$((size / 3)) conv=notrunc 2>/dev/null

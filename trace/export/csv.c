@@ -91,7 +91,7 @@ static bool put(struct export *x, const struct export_item *item)
             put_field(out, &class->fields[i], item);
     }
     fputs("\r\n", out);
-    return !ferror(out) || export_fail(x, fail_errno("%.300s: cannot write it", x->place));
+    return !ferror(out) || export_fail(x, fail_errno("%.300s: cannot write it", x->place.path));
 }
 
 static bool close_all(struct export *x)

@@ -46,7 +46,7 @@ static bool flush(struct export *x, struct stream_out *out, u16 cpu)
     memcpy(out->packet, &header, sizeof(header));
     bool good = fwrite(out->packet, 1, out->used, out->file) == out->used;
     out->used = sizeof(struct ctf_packet);
-    return good || export_fail(x, fail_errno("%.300s: cannot write it", x->place));
+    return good || export_fail(x, fail_errno("%.300s: cannot write it", x->place.path));
 }
 
 static struct stream_out *stream_of(struct export *x, u16 cpu)

@@ -1,12 +1,10 @@
 /* The driver; see export.h. */
 #include "trace/export/export.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 const struct export_format *const export_formats[] = {
     &format_ctf,    &format_perfetto, &format_sqlite, &format_csv,
@@ -22,6 +20,13 @@ bool export_fail(struct export *x, struct failure failure)
     return false;
 }
 
+bool export_stopped(struct export *x)
+{
+    if (!x->job->stopped || !x->job->stopped())
+        return false;
+    return !export_fail(x, fail(HOST_IO, "it was told to stop; nothing was left"));
+}
+
 bool export_has_class(const struct export *x, u32 id)
 {
     const struct export_job *job = x->job;
@@ -32,7 +37,7 @@ bool export_has_class(const struct export *x, u32 id)
 FILE *export_open(struct export *x, const char *name)
 {
     char path[FILE_PATH];
-    file_path(path, x->place, name);
+    file_path(path, x->place.path, name);
     FILE *file = fopen(path, "wx");
     if (!file)
         export_fail(x, fail_errno("%.300s: cannot make it", path));
@@ -44,7 +49,7 @@ bool export_close(struct export *x, FILE *file, const char *name)
     bool written = !ferror(file);
     if (!fclose(file) && written)
         return true;
-    return export_fail(x, fail_errno("%.200s/%.80s: cannot write it", x->place, name));
+    return export_fail(x, fail_errno("%.200s/%.80s: cannot write it", x->place.path, name));
 }
 
 const char *export_words(const struct export_field *field, u64 value, char buffer[NAME_MAX_LENGTH])
@@ -84,10 +89,11 @@ static bool put(struct walk *w, const struct export_item *item)
     struct export *x = w->x;
     w->ns = item->ns;
     w->begun = true;
-    if (!w->format->put(x, item))
+    if (export_stopped(x) || !w->format->put(x, item))
         return false;
     return !x->out || !ferror(x->out) ||
-           export_fail(x, fail_errno("%.300s: cannot write it", *x->place ? x->place : "stdout"));
+           export_fail(
+               x, fail_errno("%.300s: cannot write it", *x->place.path ? x->place.path : "stdout"));
 }
 
 void export_end_texts(struct guest_event *event)
@@ -283,12 +289,12 @@ static struct failure make_place(struct export *x, const struct export_format *f
         return NO_FAILURE;
     if (lstat(path, &status) == 0)
         return fail(BAD_INPUT, "%.300s: it is there already; remove it, or name another", path);
-    if (snprintf(x->place, sizeof(x->place), "%s.%d.new", path, (int)getpid()) >= FILE_PATH)
-        return fail(BAD_INPUT, "the output's name is too long");
-    if (format->shape == SHAPE_DIRECTORY && mkdir(x->place, 0777) < 0)
-        return fail_errno("%.300s: cannot make the directory", x->place);
-    if (format->shape == SHAPE_TEXT && !(x->out = fopen(x->place, "wx")))
-        return fail_errno("%.300s: cannot make it", x->place);
+    ATTEMPT(fresh_make(&x->place, path, format->shape == SHAPE_DIRECTORY));
+    if (format->shape == SHAPE_TEXT && !(x->out = fopen(x->place.path, "w"))) {
+        struct failure failure = fail_errno("%.300s: cannot open it", x->place.path);
+        fresh_drop(&x->place);
+        return failure;
+    }
     return NO_FAILURE;
 }
 
@@ -297,36 +303,18 @@ static void close_text(struct export *x)
     if (!x->out || (x->out == stdout ? !fflush(stdout) : !fclose(x->out)))
         return;
     if (errno != EPIPE || x->out != stdout)
-        export_fail(x, fail_errno("%.300s: cannot write it", *x->place ? x->place : "stdout"));
+        export_fail(
+            x, fail_errno("%.300s: cannot write it", *x->place.path ? x->place.path : "stdout"));
 }
 
-/* A directory of files, and no deeper. */
-static void directory_remove(const char *path)
+static void finish_place(struct export *x)
 {
-    DIR *directory = opendir(path);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlinkat(dirfd(directory), entry->d_name, 0); /* fails for . and .. */
-    if (directory)
-        closedir(directory);
-    rmdir(path);
-}
-
-static void remove_place(const struct export *x, const struct export_format *format)
-{
-    if (format->shape == SHAPE_DIRECTORY)
-        directory_remove(x->place);
-    else
-        unlink(x->place);
-}
-
-static void finish_place(struct export *x, const struct export_format *format)
-{
-    if (!*x->place)
+    if (!*x->place.path)
         return;
-    if (!x->failure.code && rename(x->place, x->job->path) < 0)
-        export_fail(x, fail_errno("%.300s: cannot give it its name", x->job->path));
-    if (x->failure.code)
-        remove_place(x, format);
+    if (!x->failure.code)
+        x->failure = fresh_finish(&x->place, x->job->path);
+    else
+        fresh_drop(&x->place);
 }
 
 struct failure export_trace(const struct export_format *format, const struct export_job *job)
@@ -345,6 +333,6 @@ struct failure export_trace(const struct export_format *format, const struct exp
         format->drop(&x);
     free(x.state);
     close_text(&x);
-    finish_place(&x, format);
+    finish_place(&x);
     return x.failure;
 }

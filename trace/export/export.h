@@ -8,7 +8,7 @@
 #define TRACE_EXPORT_EXPORT_H
 
 #include "trace/export/classes.h"
-#include "trace/files.h"
+#include "trace/fresh.h"
 #include "trace/names.h"
 
 #include <stdio.h>
@@ -25,6 +25,8 @@ struct export_job {
     /* `of` exits altogether; called now and then. May be NULL. */
     void (*progress)(void *context, u64 exit, u64 of);
     void *progress_context;
+    /* Somebody asks for the end: what was made goes, and the export fails. May be NULL. */
+    bool (*stopped)(void);
 };
 
 /* A running export, for its format. */
@@ -32,9 +34,9 @@ struct export
 {
     const struct export_job *job;
     const struct manifest *manifest;
-    char place[FILE_PATH]; /* the file or directory being written; "": stdout */
-    FILE *out;             /* SHAPE_TEXT: open; errors are looked for by the driver */
-    void *state;           /* the format's own, zeros at first */
+    struct fresh place; /* the file or directory being written; path "": stdout */
+    FILE *out;          /* SHAPE_TEXT: open; errors are looked for by the driver */
+    void *state;        /* the format's own, zeros at first */
     struct failure failure;
 };
 
@@ -63,6 +65,9 @@ struct failure export_trace(const struct export_format *, const struct export_jo
 bool export_fail(struct export *x, struct failure);
 /* Can there be items of this class? Of guest events only those that somebody gives. */
 bool export_has_class(const struct export *x, u32 id);
+/* Was it asked to end? Then x->failure says so. Asked for each item; for formats that are long at
+ * work between them. */
+bool export_stopped(struct export *x);
 /* Opens x->place/NAME for writing (SHAPE_DIRECTORY). NULL: x->failure says why. */
 FILE *export_open(struct export *x, const char *name);
 /* Closes it; false if anything could not be written. */

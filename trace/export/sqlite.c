@@ -231,13 +231,20 @@ static bool make_handler_view(struct export *x)
 /* --- the format
  * --------------------------------------------------------------------------------------- */
 
+/* Asked while statements run: indexes of a long trace take minutes. */
+static int stops(void *x)
+{
+    return export_stopped(x);
+}
+
 /* A file that nobody reads before it is whole needs no journal. */
 static bool begin(struct export *x)
 {
     struct database *d = x->state;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE;
-    if (sqlite3_open_v2(x->place, &d->db, flags, NULL) != SQLITE_OK)
+    enum { OPERATIONS = 10000 }; /* of SQLite's virtual machine, between two questions */
+    if (sqlite3_open_v2(x->place.path, &d->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
         return failed(x);
+    sqlite3_progress_handler(d->db, OPERATIONS, stops, x);
     return execute(x, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN") &&
            put_manifest(x) && put_words(x) && make_tables(x);
 }
