@@ -16,10 +16,12 @@ const struct view *const views[] = {
     &io_freq, /* io/freq.c */
     &io_log,  /* io/log.c */
     &scheduler_latency,
-    &scheduler_stats, /* scheduler/latency.c */
+    &scheduler_stats,
+    &scheduler_histogram, /* scheduler/latency.c */
+    &scheduler_worst,     /* scheduler/worst.c */
     &scheduler_timehist,
-    &scheduler_map, /* scheduler/lists.c */
-    &scheduler_log,
+    &scheduler_map,
+    &scheduler_log, /* scheduler/lists.c */
     &interrupts_stats,
     &interrupts_top,
     &interrupts_histogram, /* interrupts/stats.c */

@@ -12,8 +12,10 @@ extern const struct view exits_log;                               /* exits/log.c
 extern const struct view io_stats, io_top;                        /* io/stats.c */
 extern const struct view io_freq;                                 /* io/freq.c */
 extern const struct view io_log;                                  /* io/log.c */
-extern const struct view scheduler_latency, scheduler_stats;      /* scheduler/latency.c */
-extern const struct view scheduler_timehist, scheduler_map;       /* scheduler/lists.c */
+extern const struct view scheduler_latency, scheduler_stats,
+    scheduler_histogram;                                    /* scheduler/latency.c */
+extern const struct view scheduler_worst;                   /* scheduler/worst.c */
+extern const struct view scheduler_timehist, scheduler_map; /* scheduler/lists.c */
 extern const struct view scheduler_log;
 extern const struct view interrupts_stats, interrupts_top,
     interrupts_histogram;                 /* interrupts/stats.c */

@@ -1,5 +1,6 @@
 /* The exits that took longest to handle, one by one. Halted time is not handling. */
 #include "analysis/exits/keys.h"
+#include "analysis/frame/top.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ struct worst_row {
 /* Rows from the longest on; of the same time, the earlier exit first. */
 struct worst_state {
     u32 count;
-    struct worst_row rows[WORST_KEPT + 1]; /* one more, for a row on its way in */
+    struct worst_row rows[WORST_KEPT];
 };
 
 static void worst_wish(const struct query *query, struct column_wishes *wishes)
@@ -34,20 +35,15 @@ static void *worst_begin(const struct query *query)
 
 /* --- taking and merging ----------------------------------------------------------------------- */
 
-static bool is_before(const struct worst_row *a, const struct worst_row *b)
+static bool is_before(const void *left, const void *right)
 {
-    return a->time != b->time ? a->time > b->time : a->exit < b->exit;
+    const struct worst_row *l = left, *r = right;
+    return l->time != r->time ? l->time > r->time : l->exit < r->exit;
 }
 
 static void insert(struct worst_state *s, const struct worst_row *row)
 {
-    u32 at = s->count;
-    if (at == WORST_KEPT && !is_before(row, &s->rows[at - 1]))
-        return;
-    for (; at && is_before(row, &s->rows[at - 1]); at--)
-        s->rows[at] = s->rows[at - 1];
-    s->rows[at] = *row;
-    s->count = (u32)min_u64(s->count + 1, WORST_KEPT);
+    top_take(s->rows, &s->count, WORST_KEPT, sizeof(*row), row, is_before);
 }
 
 static struct failure worst_take(void *state, const struct slice *slice, struct output *out)

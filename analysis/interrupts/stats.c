@@ -334,7 +334,7 @@ static void tell_rows(const struct interrupts_state *s, u64 limit, struct output
         {"time_ns", NULL, CELL_NS},
         {"min", NULL, CELL_TICKS},
         {"max", NULL, CELL_TICKS},
-        {"avg", "Avg", CELL_TICKS},
+        {"avg", "Host avg", CELL_TICKS},
         {"time", NULL, CELL_TICKS},
     };
     void **rows = tally_sorted(&s->rows, order);

@@ -413,6 +413,84 @@ static void latency_tell(const void *state, const struct query *query, struct ou
     tell_totals(state, out);
 }
 
+/* --- telling waits ------------------------------------------------------------------------------
+ */
+
+static int by_wakeup_waits(const void *left, const void *right)
+{
+    const struct task_row *a = left, *b = right;
+    if (a->woken.count != b->woken.count)
+        return a->woken.count < b->woken.count ? 1 : -1;
+    return tally_by_key(left, right);
+}
+
+static void tell_bucket(const struct bucket *bucket, struct output *out)
+{
+    output_number(out, bucket->low);
+    output_number(out, bucket->high);
+    output_number(out, bucket->count);
+}
+
+static void tell_buckets(const char *wait, const struct histogram *waits, struct output *out)
+{
+    struct bucket bucket;
+    for (u32 cursor = 0; histogram_next(waits, &cursor, &bucket);) {
+        output_text(out, wait);
+        tell_bucket(&bucket, out);
+    }
+}
+
+static void tell_all_waits(const struct latency_state *s, struct output *out)
+{
+    static const struct column columns[] = {
+        {"wait", "Wait after", CELL_TEXT},
+        {"low_ns", "From ns", CELL_NS},
+        {"high_ns", "To ns", CELL_NS},
+        {"samples", "Samples", CELL_COUNT},
+    };
+    struct task_row all = {0};
+    bool good = true;
+    for (u32 i = 0; i < s->rows.count; i++)
+        good = merge_row(&all, tally_at(&s->rows, i)) && good;
+    output_table(out, "scheduler", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+    if (good) {
+        tell_buckets("wakeup", &all.woken, out);
+        tell_buckets("preempted", &all.ready, out);
+    }
+    histogram_free(&all.woken);
+    histogram_free(&all.ready);
+}
+
+static void tell_task_wakeups(const struct task_row *row, struct output *out)
+{
+    struct bucket bucket;
+    for (u32 cursor = 0; histogram_next(&row->woken, &cursor, &bucket);) {
+        output_text(out, row->comm);
+        output_number(out, (u32)row->key.a);
+        tell_bucket(&bucket, out);
+    }
+}
+
+static void tell_wakeups(const struct latency_state *s, u64 limit, struct output *out)
+{
+    static const struct column columns[] = {
+        {"task", "Task", CELL_TEXT},        {"pid", "Pid", CELL_COUNT},
+        {"low_ns", "From ns", CELL_NS},     {"high_ns", "To ns", CELL_NS},
+        {"samples", "Wakeups", CELL_COUNT},
+    };
+    void **rows = tally_sorted(&s->rows, by_wakeup_waits);
+    output_table(out, "wakeups", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+    for (u32 i = 0; rows && i < min_u64(s->rows.count, limit); i++)
+        tell_task_wakeups(rows[i], out);
+    free(rows);
+}
+
+static void histogram_tell(const void *state, const struct query *query, struct output *out)
+{
+    tell_all_waits(state, out);
+    tell_wakeups(state, query->rows, out);
+}
+
 static void stats_tell(const void *state, const struct query *query, struct output *out)
 {
     (void)query;
@@ -437,4 +515,11 @@ const struct view scheduler_stats = {
     .show = "stats",
     .summary = "where guest time went: boot, tasks, idle; and how many events",
     .tell = stats_tell,
+};
+
+const struct view scheduler_histogram = {
+    LATENCY_VIEW,
+    .show = "histogram",
+    .summary = "waits after wakeups and after being preempted; wakeups by task",
+    .tell = histogram_tell,
 };

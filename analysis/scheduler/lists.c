@@ -80,8 +80,6 @@ static const struct column timehist_columns[] = {
 
 static void put_timehist(struct list_state *s, const struct sched_step *step, struct output *out)
 {
-    static const char *const waits[] = {
-        [WAIT_NONE] = NULL, [WAIT_WOKEN] = "wakeup", [WAIT_PREEMPTED] = "preempted"};
     const struct sched_event *event = step->event;
     const struct sched_name *task = &s->walk.log->names[event->task],
                             *next = &s->walk.log->names[event->other];
@@ -93,7 +91,7 @@ static void put_timehist(struct list_state *s, const struct sched_step *step, st
     output_number_if(out, task->pid, step->ends.away);
     output_number_if(out, task->pid, step->ends.delay);
     output_number(out, task->pid ? step->ends.ran : step->span);
-    output_name(out, waits[step->ends.wait]);
+    output_name(out, sched_wait_names[step->ends.wait]);
     output_text(out, state);
     output_number(out, event->preempted);
     output_text(out, next->comm);

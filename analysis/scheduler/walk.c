@@ -14,6 +14,9 @@ struct sched_pid {
     struct sched_stint stint; /* since `in` */
 };
 
+const char *const sched_wait_names[] = {
+    [WAIT_NONE] = NULL, [WAIT_WOKEN] = "wakeup", [WAIT_PREEMPTED] = "preempted"};
+
 void sched_walk_init(struct sched_walk *w, const struct query *query)
 {
     static const struct sched_log none;

@@ -18,6 +18,7 @@
 
 enum sched_owner { OWNER_BOOT /* before the first switch */, OWNER_IDLE, OWNER_TASK };
 enum sched_wait { WAIT_NONE, WAIT_WOKEN, WAIT_PREEMPTED };
+extern const char *const sched_wait_names[]; /* what it waits after; of NONE: NULL */
 
 /* How long a task ran, and what was before that. All in guest ns, 0 where it is not known. */
 struct sched_stint {
