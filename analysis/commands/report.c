@@ -1,7 +1,6 @@
 /* `hindvisor report`: a trace as one self-contained HTML page. */
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
-#include "analysis/guest/rerun.h"
 #include "analysis/report/page.h"
 
 #include <getopt.h>
@@ -9,21 +8,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_REPLAY = 256 };
+enum { OPTION_REPLAY = 256, OPTION_NO_REPLAY };
 
 static const struct cli_option options[] = {
     {'o', "output", "FILE", "where the page goes; - is stdout, as is the default in a pipe"},
-    {OPTION_REPLAY, "replay", NULL, "replay the trace too, and report the verdict"},
+    {OPTION_REPLAY, "replay", NULL, "replay the trace in any case, and report the verdict"},
+    {OPTION_NO_REPLAY, "no-replay", NULL, "leave out what a replay would have to find out"},
     {0},
 };
 
 static const struct cli_command command = {
     .name = "report",
-    .synopsis = "[TRACE] -o FILE [--replay]",
+    .synopsis = "[TRACE] -o FILE [--replay|--no-replay]",
     .summary =
         "A trace as one HTML page that needs no network: how the run ended, exits and their\n"
-        "latency, the timeline, the worst events with the commands that lead to them, and\n"
-        "what is missing. TRACE is a path or a name; without it, the newest trace.\n"
+        "latency, interrupts, the guest's tasks, timelines, the worst events with the commands\n"
+        "that lead to them, and what is missing. What is known of the guest's kernel comes from a\n"
+        "replay the first time. TRACE is a path or a name; without it, the newest trace.\n"
         "Exit status: 0 fine, 1 part of the trace could not be read, or the replay differs,\n"
         "2 trouble.",
     .options = options,
@@ -79,25 +80,13 @@ static struct failure make_page(const struct findings *findings, struct page *pa
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-static struct failure replay_trace(struct findings *findings)
-{
-    struct trace *trace;
-    ATTEMPT(trace_open(findings->path, &trace));
-    findings->replayed = true;
-    findings->replay = rerun(trace, NULL, RERUN_PROGRESS, &findings->verdict);
-    trace_close(trace);
-    return NO_FAILURE;
-}
-
 static struct failure run(struct findings *findings, const char *argument, const char *output,
-                          bool replay)
+                          enum replay_when when)
 {
     char path[CLI_PATH];
     struct page page = {0};
     ATTEMPT(cli_resolve_trace(argument, path));
-    ATTEMPT(findings_gather(findings, path));
-    if (replay)
-        ATTEMPT(replay_trace(findings));
+    ATTEMPT(findings_gather(findings, path, when));
     struct failure failure = make_page(findings, &page);
     if (!failure.code)
         failure = write_page(output, &page);
@@ -105,14 +94,14 @@ static struct failure run(struct findings *findings, const char *argument, const
     return failure;
 }
 
-static int report(const char *argument, const char *output, bool replay)
+static int report(const char *argument, const char *output, enum replay_when when)
 {
     static struct findings findings; /* large */
-    struct failure failure = run(&findings, argument, output, replay);
+    struct failure failure = run(&findings, argument, output, when);
     findings_free(&findings);
     if (failure.code)
         return cli_fail(&command, &failure);
-    if (findings.replay.code) {
+    if (findings.replayed && findings.replay.code) {
         cli_fail(&command, &findings.replay);
         return findings.replay.code == DIVERGED ? CLI_DIFFERENT : CLI_TROUBLE;
     }
@@ -122,12 +111,13 @@ static int report(const char *argument, const char *output, bool replay)
 int cmd_report(int argc, char **argv)
 {
     const char *output = isatty(STDOUT_FILENO) ? NULL : "-";
-    bool replay = false;
+    enum replay_when when = REPLAY_IF_NEEDED;
     int code;
     while ((code = cli_next(&command, argc, argv)) >= 0) {
         if (code == 'o')
             output = optarg;
-        replay |= code == OPTION_REPLAY;
+        if (code == OPTION_REPLAY || code == OPTION_NO_REPLAY)
+            when = code == OPTION_REPLAY ? REPLAY_ALWAYS : REPLAY_NEVER;
     }
     if (code != CLI_END)
         return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
@@ -135,5 +125,5 @@ int cmd_report(int argc, char **argv)
         return cli_misuse(&command, "name one trace, not %d", argc - optind);
     if (!output)
         return cli_misuse(&command, "say where the page goes: -o report.html");
-    return report(optind < argc ? argv[optind] : NULL, output, replay);
+    return report(optind < argc ? argv[optind] : NULL, output, when);
 }

@@ -10,6 +10,7 @@
 #include "analysis/guest/symbols.h"
 #include "analysis/scheduler/events.h"
 #include "trace/trace.h"
+#include "trace/wire.h"
 
 struct facts {
     struct symbolizer symbolizer; /* by `symbols` */
@@ -25,6 +26,10 @@ bool facts_cached(struct trace *, struct facts *);
 /* From the cache, or by a replay with a progress bar. An error says what is missing: the guest's
  * kernel may be none that is known here. */
 struct failure facts_find(struct trace *, struct facts *);
+/* By a replay, whatever the cache has; the failure is the replay's, and the report holds what is
+ * known of it. *unknown: it went well, but this is missing, and *facts is empty. */
+struct failure facts_replay(struct trace *, struct facts *, struct report *,
+                            struct failure *unknown);
 /* Writes the cache. Not to be able to is no failure: another replay finds the same. */
 void facts_keep(struct trace *, const struct facts *);
 void facts_init(struct facts *); /* empty */

@@ -18,37 +18,46 @@ static void note_unread(const struct probe *probe, struct sched_log *log)
                  "%s%lu whose tasks could not be read", used ? ", " : "", probe->unread);
 }
 
-static struct failure replay(struct trace *trace, struct facts *facts)
+static void take_kernel(struct probe *probe, struct facts *facts)
+{
+    note_unread(probe, &facts->log);
+    facts->symbols = probe->kernel.symbols;
+    probe->kernel.symbols = (struct symbols){0};
+    memcpy(facts->banner, probe->kernel.banner, sizeof(facts->banner));
+}
+
+struct failure facts_replay(struct trace *trace, struct facts *facts, struct report *report,
+                            struct failure *unknown)
 {
     struct probe *probe = calloc(1, sizeof(*probe));
-    struct report *report = calloc(1, sizeof(*report));
-    struct failure failure = fail(NO_SPACE, "no memory for a replay");
-    if (probe && report) {
-        probe_init(probe, &facts->log);
-        failure = rerun(trace, &probe->observer, RERUN_PROGRESS, report);
-        if (!failure.code)
-            failure = probe_result(probe);
-        if (!failure.code) {
-            note_unread(probe, &facts->log);
-            facts->symbols = probe->kernel.symbols;
-            probe->kernel.symbols = (struct symbols){0};
-            memcpy(facts->banner, probe->kernel.banner, sizeof(facts->banner));
-        }
-        probe_free(probe);
+    facts_init(facts);
+    *unknown = NO_FAILURE;
+    if (!probe)
+        return fail(NO_SPACE, "no memory for a replay");
+    probe_init(probe, &facts->log);
+    struct failure failure = rerun(trace, &probe->observer, RERUN_PROGRESS, report);
+    if (!failure.code)
+        *unknown = probe_result(probe);
+    if (failure.code || unknown->code) {
+        facts_free(facts);
+    } else {
+        take_kernel(probe, facts);
+        facts_keep(trace, facts);
     }
+    probe_free(probe);
     free(probe);
-    free(report);
     return failure;
 }
 
 struct failure facts_find(struct trace *trace, struct facts *facts)
 {
+    struct failure unknown;
     if (facts_cached(trace, facts))
         return NO_FAILURE;
-    struct failure failure = replay(trace, facts);
-    if (!failure.code)
-        facts_keep(trace, facts);
-    else
-        facts_free(facts);
-    return failure;
+    struct report *report = calloc(1, sizeof(*report));
+    if (!report)
+        return fail(NO_SPACE, "no memory for a replay");
+    struct failure failure = facts_replay(trace, facts, report, &unknown);
+    free(report);
+    return failure.code ? failure : unknown;
 }

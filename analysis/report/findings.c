@@ -1,5 +1,6 @@
 /* Asking the trace; see findings.h. */
 #include "analysis/report/findings.h"
+#include "analysis/guest/rerun.h"
 #include "analysis/report/html.h"
 #include "analysis/views.h"
 #include "trace/commands/cli.h"
@@ -8,17 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 48, TOP = 12, EVENTS = 20, ROWS_MAX = 20000 };
+enum { KEYS = 48, TOP = 12, CURVES = 7, EVENTS = 20, ROWS_MAX = 20000 };
 
 /* What the sections draw, with what makes the answers fit a page. */
+/* clang-format off */
 static const struct question asked[] = {
-    {"exits", "stats", "reason", KEYS, 0},  {"exits", "histogram", "reason", TOP, 0},
-    {"exits", "freq", NULL, ROWS_MAX, 200}, {"exits", "activity", NULL, NEVER, 500},
-    {"exits", "worst", NULL, EVENTS, 0},    {"exits", "stats", "port", TOP, 0},
-    {"exits", "stats", "msr", TOP, 0},      {"exits", "stats", "gpa", TOP, 0},
-    {"exits", "stats", "rip", TOP, 0},      {"io", "top", NULL, TOP, 0},
-    {"interrupts", "stats", NULL, KEYS, 0}, {"interrupts", "histogram", NULL, TOP, 0},
+    {"exits", "stats", "reason", KEYS, 0},
+    {"exits", "histogram", "reason", TOP, 0},
+    {"exits", "freq", NULL, ROWS_MAX, 200},
+    {"exits", "activity", NULL, NEVER, 500},
+    {"exits", "worst", NULL, EVENTS, 0},
+    {"exits", "stats", "port", TOP, 0},
+    {"exits", "stats", "msr", TOP, 0},
+    {"exits", "stats", "gpa", TOP, 0},
+    {"exits", "stats", "rip", TOP, 0},
+    {"io", "top", NULL, TOP, 0},
+    {"interrupts", "stats", NULL, KEYS, 0},
+    {"interrupts", "histogram", NULL, TOP, 0},
+    {"scheduler", "latency", NULL, KEYS, 0},
+    {"scheduler", "histogram", NULL, CURVES, 0},
+    {"scheduler", "worst", NULL, EVENTS, 0},
 };
+/* clang-format on */
 
 /* --- questions -------------------------------------------------------------------------------- */
 
@@ -37,15 +49,19 @@ static u32 key_of(const struct view *view, const char *by)
     return by && view->keys && view->keys[key] ? key : 0;
 }
 
-static struct pass pass_of(const struct question *question)
+static struct pass pass_of(const struct findings *f, const struct question *question)
 {
     const struct view *view = view_find(question->view, question->show);
-    return (struct pass){.view = view,
-                         .query = {.by = key_of(view, question->by),
-                                   .rows = question->rows,
-                                   .intervals = question->intervals},
-                         .shard = 1,
-                         .shards = 1};
+    return (struct pass){
+        .view = view,
+        .query = {.by = key_of(view, question->by),
+                  .rows = question->rows,
+                  .intervals = question->intervals,
+                  .symbols = f->facts.symbols.count ? &f->facts.symbolizer : NULL,
+                  .scheduler = &f->facts.log},
+        .shard = 1,
+        .shards = 1,
+    };
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -89,15 +105,28 @@ static void take_answer(struct answer *answer, const struct pass *pass, struct r
     result->state = NULL;
 }
 
+/* Questions on the guest's kernel have no answer if it is not known. */
+static u32 make_passes(struct findings *f, struct pass *passes, u32 *answers)
+{
+    u32 count = 0;
+    for (u32 i = 0; i < f->count; i++) {
+        passes[count] = pass_of(f, &f->answers[i].question);
+        if (passes[count].view->events && f->kernel.code)
+            f->answers[i].failure = f->kernel;
+        else
+            answers[count++] = i;
+    }
+    return count;
+}
+
 static struct failure run(struct findings *f, struct pass *passes, struct result *results,
                           struct failure *failures)
 {
-    for (u32 i = 0; i < f->count; i++)
-        passes[i] = pass_of(&f->answers[i].question);
-    ATTEMPT(pass_run_all(passes, f->count, f->path, results, failures));
-    for (u32 i = 0; i < f->count; i++) {
-        f->answers[i].failure = failures[i];
-        take_answer(&f->answers[i], &passes[i], &results[i]);
+    u32 answers[ANSWERS_MAX], count = make_passes(f, passes, answers);
+    ATTEMPT(pass_run_all(passes, count, f->path, results, failures));
+    for (u32 i = 0; i < count; i++) {
+        f->answers[answers[i]].failure = failures[i];
+        take_answer(&f->answers[answers[i]], &passes[i], &results[i]);
     }
     f->covered = results[0];
     return NO_FAILURE;
@@ -117,9 +146,36 @@ static struct failure answer_all(struct findings *f)
     return failure;
 }
 
+/* --- the guest's kernel ----------------------------------------------------------------------- */
+
+/* Facts that a replay finds on the way. One that was not asked for tells of itself only if it went
+ * well, or if it is not the same run. */
+static void learn(struct findings *f, struct trace *trace, bool asked_for)
+{
+    struct failure failure = facts_replay(trace, &f->facts, &f->verdict, &f->kernel);
+    if (failure.code)
+        f->kernel = failure;
+    f->replayed = asked_for || !failure.code || failure.code == DIVERGED;
+    f->replay = failure;
+}
+
+static void know_kernel(struct findings *f, struct trace *trace, enum replay_when when)
+{
+    if (facts_cached(trace, &f->facts)) {
+        f->replayed = when == REPLAY_ALWAYS;
+        if (f->replayed)
+            f->replay = rerun(trace, NULL, RERUN_PROGRESS, &f->verdict);
+    } else if (when == REPLAY_NEVER) {
+        f->kernel = fail(UNSUPPORTED, "the guest's kernel is not known yet: that takes a replay, "
+                                      "and none was wanted");
+    } else {
+        learn(f, trace, when == REPLAY_ALWAYS);
+    }
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static struct failure look(struct findings *f)
+static struct failure look(struct findings *f, enum replay_when when)
 {
     struct trace *trace;
     ATTEMPT(trace_open(f->path, &trace));
@@ -127,6 +183,7 @@ static struct failure look(struct findings *f)
     for (u32 s = 0; s < STREAM_COUNT; s++)
         f->totals[s] = trace_totals(trace, s);
     f->images = trace_check_images(trace);
+    know_kernel(f, trace, when);
     trace_close(trace);
     return NO_FAILURE;
 }
@@ -141,12 +198,12 @@ static void name_trace(struct findings *f)
     snprintf(f->name, sizeof(f->name), "%s", inside ? rest : f->path);
 }
 
-struct failure findings_gather(struct findings *f, const char *path)
+struct failure findings_gather(struct findings *f, const char *path, enum replay_when when)
 {
     memset(f, 0, sizeof(*f));
     snprintf(f->path, sizeof(f->path), "%s", path);
     name_trace(f);
-    ATTEMPT(look(f));
+    ATTEMPT(look(f, when));
     ask_all(f);
     return answer_all(f);
 }
@@ -158,6 +215,7 @@ void findings_free(struct findings *f)
         free(f->answers[i].json);
     }
     f->count = 0;
+    facts_free(&f->facts);
 }
 
 const struct answer *findings_answer(const struct findings *f, const char *view, const char *show,

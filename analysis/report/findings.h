@@ -1,13 +1,14 @@
 /*
- * What a report is made of: the manifest, the answers of many views of one trace, and
- * a replay's verdict if one was asked for. Gathered first, drawn afterwards; nothing
- * here writes HTML.
+ * What a report is made of: the manifest, what is known of the guest's kernel, the answers of many
+ * views of one trace, and a replay's verdict if there was one. Gathered first, drawn afterwards;
+ * nothing here writes HTML.
  */
 #ifndef ANALYSIS_REPORT_FINDINGS_H
 #define ANALYSIS_REPORT_FINDINGS_H
 
 #include "analysis/frame/kept.h"
 #include "analysis/frame/pass.h"
+#include "analysis/guest/facts.h"
 #include "trace/trace.h"
 #include "trace/wire.h"
 
@@ -34,17 +35,26 @@ struct findings {
     struct manifest manifest;
     struct trace_totals totals[STREAM_COUNT];
     struct failure images; /* do the guest's images have their hashes? */
+    struct facts facts;    /* of the guest's kernel */
+    struct failure kernel; /* code: there are none of those, and this is why */
     struct result covered; /* without a state */
     struct answer answers[ANSWERS_MAX];
     u32 count;
-    /* The caller's to fill in, if it replays the trace. */
     bool replayed;
     struct failure replay; /* code: it did not replay the same */
     struct report verdict;
 };
 
-/* Fails only if there is nothing to tell: the trace cannot be opened, or no memory. */
-struct failure findings_gather(struct findings *, const char *path);
+/* When to replay the trace, with a progress bar. */
+enum replay_when {
+    REPLAY_NEVER,
+    REPLAY_IF_NEEDED, /* if the guest's kernel is not in the trace's cache */
+    REPLAY_ALWAYS,
+};
+
+/* Fails only if there is nothing to tell: the trace cannot be opened, or no memory. The caller ends
+ * the findings in any case. */
+struct failure findings_gather(struct findings *, const char *path, enum replay_when);
 void findings_free(struct findings *);
 
 /* NULL: it was not asked. `by` NULL: any. */

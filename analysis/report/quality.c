@@ -2,6 +2,7 @@
 #include "analysis/report/html.h"
 #include "analysis/report/page.h"
 #include "analysis/report/sections.h"
+#include "analysis/views.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -102,15 +103,36 @@ static void check_noise(const struct findings *f, struct check *c)
         snprintf(c->words, sizeof(c->words), "None was added to the run.");
 }
 
+static void check_kernel(const struct findings *f, struct check *c)
+{
+    const char *lacks = f->facts.log.lacks;
+    c->what = "Guest kernel";
+    c->grade = f->kernel.code || *lacks ? GRADE_NOTE : GRADE_GOOD;
+    if (f->kernel.code)
+        snprintf(c->words, sizeof(c->words), "No names of functions, and no tasks: %s.",
+                 f->kernel.text);
+    else
+        snprintf(c->words, sizeof(c->words),
+                 "%s: %u symbols, %" PRIu64 " events of its scheduler%s%s.", f->facts.banner,
+                 f->facts.symbols.count, f->facts.log.event_count, *lacks ? ", which lack " : "",
+                 lacks);
+}
+
+/* check_kernel() tells of these. */
+static bool is_for_lack_of_kernel(const struct findings *f, const struct answer *answer)
+{
+    return f->kernel.code && view_find(answer->question.view, answer->question.show)->events;
+}
+
 static void check_views(const struct findings *f, struct check *c)
 {
     c->what = "Views";
     c->grade = GRADE_GOOD;
-    snprintf(c->words, sizeof(c->words), "All %u questions of this report were answered.",
-             f->count);
+    snprintf(c->words, sizeof(c->words), "%s questions of this report were answered.",
+             f->kernel.code ? "All other" : "All");
     for (u32 i = f->count; i-- > 0;) {
         const struct answer *a = &f->answers[i];
-        if (!a->failure.code)
+        if (!a->failure.code || is_for_lack_of_kernel(f, a))
             continue;
         c->grade = GRADE_BAD;
         snprintf(c->words, sizeof(c->words), "%s %s: %s", a->question.view, a->question.show,
@@ -119,8 +141,8 @@ static void check_views(const struct findings *f, struct check *c)
 }
 
 static void (*const checks[])(const struct findings *, struct check *) = {
-    check_end,    check_blocks, check_torn,  check_images,
-    check_stamps, check_tsc,    check_noise, check_views,
+    check_end, check_blocks, check_torn,   check_images, check_stamps,
+    check_tsc, check_noise,  check_kernel, check_views,
 };
 
 /* --- telling ---------------------------------------------------------------------------------- */
