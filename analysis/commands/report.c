@@ -2,6 +2,7 @@
 #include "analysis/commands/commands.h"
 #include "analysis/commands/print.h"
 #include "analysis/report/page.h"
+#include "analysis/report/replay.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -81,12 +82,12 @@ static struct failure make_page(const struct findings *findings, struct page *pa
 /* --- the command ------------------------------------------------------------------------------ */
 
 static struct failure run(struct findings *findings, const char *argument, const char *output,
-                          enum replay_when when)
+                          findings_learner *learn)
 {
     char path[CLI_PATH];
     struct page page = {0};
     ATTEMPT(cli_resolve_trace(argument, path));
-    ATTEMPT(findings_gather(findings, path, when));
+    ATTEMPT(findings_gather(findings, path, learn));
     struct failure failure = make_page(findings, &page);
     if (!failure.code)
         failure = write_page(output, &page);
@@ -94,10 +95,10 @@ static struct failure run(struct findings *findings, const char *argument, const
     return failure;
 }
 
-static int report(const char *argument, const char *output, enum replay_when when)
+static int report(const char *argument, const char *output, findings_learner *learn)
 {
     static struct findings findings; /* large */
-    struct failure failure = run(&findings, argument, output, when);
+    struct failure failure = run(&findings, argument, output, learn);
     findings_free(&findings);
     if (failure.code)
         return cli_fail(&command, &failure);
@@ -111,13 +112,13 @@ static int report(const char *argument, const char *output, enum replay_when whe
 int cmd_report(int argc, char **argv)
 {
     const char *output = isatty(STDOUT_FILENO) ? NULL : "-";
-    enum replay_when when = REPLAY_IF_NEEDED;
+    findings_learner *learn = replay_if_needed;
     int code;
     while ((code = cli_next(&command, argc, argv)) >= 0) {
         if (code == 'o')
             output = optarg;
         if (code == OPTION_REPLAY || code == OPTION_NO_REPLAY)
-            when = code == OPTION_REPLAY ? REPLAY_ALWAYS : REPLAY_NEVER;
+            learn = code == OPTION_REPLAY ? replay_always : NULL;
     }
     if (code != CLI_END)
         return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
@@ -125,5 +126,5 @@ int cmd_report(int argc, char **argv)
         return cli_misuse(&command, "name one trace, not %d", argc - optind);
     if (!output)
         return cli_misuse(&command, "say where the page goes: -o report.html");
-    return report(optind < argc ? argv[optind] : NULL, output, when);
+    return report(optind < argc ? argv[optind] : NULL, output, learn);
 }

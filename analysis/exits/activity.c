@@ -7,6 +7,7 @@
  * the skip comes first, as a HLT ends before the guest goes on. Under --clock host
  * the time after a HLT was halted, all else the guest's.
  */
+#include "analysis/exits/activity.h"
 #include "analysis/exits/keys.h"
 #include "analysis/frame/intervals.h"
 #include "core/machine.h"
@@ -81,15 +82,19 @@ static void spread(struct activity_state *s, u64 from, u64 to, bool halted)
     }
 }
 
-/* Guest time between two exits. */
-static void take_time(struct activity_state *s, const struct before *before, u64 count, u64 time)
+u64 activity_ran_from(u32 clock, const struct before *before, u64 count, u64 time)
 {
     if (time <= before->time)
-        return;
+        return time;
     u64 ran = count > before->count ? count - before->count : 0;
-    if (s->clock == CLOCK_HOST)
+    if (clock == CLOCK_HOST)
         ran = exit_is_halt(before->reason) ? 0 : time - before->time;
-    u64 begins = time - min_u64(ran, time - before->time);
+    return time - min_u64(ran, time - before->time);
+}
+
+static void take_time(struct activity_state *s, const struct before *before, u64 count, u64 time)
+{
+    u64 begins = activity_ran_from(s->clock, before, count, time);
     spread(s, before->time, begins, true);
     spread(s, begins, time, false);
 }

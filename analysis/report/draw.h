@@ -24,7 +24,7 @@ void draw_percentiles(FILE *, const struct findings *, const struct kept_table *
 struct scale run_span(const struct findings *);
 /* Exits over guest time, stacked by reason: the table of `exits --show freq`. */
 void draw_exits_over_time(FILE *, const struct findings *, const struct kept_table *);
-/* What the vCPU did, and how long exits were handled: `exits --show activity`. */
-void draw_activity(FILE *, const struct findings *, const struct kept_table *);
+/* How long exits were handled over guest time: `exits --show activity`. */
+void draw_handling(FILE *, const struct findings *, const struct kept_table *);
 
 #endif

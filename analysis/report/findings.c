@@ -1,6 +1,5 @@
 /* Asking the trace; see findings.h. */
 #include "analysis/report/findings.h"
-#include "analysis/guest/rerun.h"
 #include "analysis/report/html.h"
 #include "analysis/views.h"
 #include "trace/commands/cli.h"
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 48, TOP = 12, CURVES = 7, EVENTS = 20, ROWS_MAX = 20000 };
+enum { KEYS = 48, TOP = 12, CURVES = 7, TASKS = 24, EVENTS = 20, ROWS_MAX = 20000 };
 
 /* What the sections draw, with what makes the answers fit a page. */
 /* clang-format off */
@@ -26,7 +25,7 @@ static const struct question asked[] = {
     {"io", "top", NULL, TOP, 0},
     {"interrupts", "stats", NULL, KEYS, 0},
     {"interrupts", "histogram", NULL, TOP, 0},
-    {"scheduler", "latency", NULL, KEYS, 0},
+    {"scheduler", "latency", NULL, TASKS, 0},
     {"scheduler", "histogram", NULL, CURVES, 0},
     {"scheduler", "worst", NULL, EVENTS, 0},
 };
@@ -123,20 +122,23 @@ static struct failure run(struct findings *f, struct pass *passes, struct result
                           struct failure *failures)
 {
     u32 answers[ANSWERS_MAX], count = make_passes(f, passes, answers);
-    ATTEMPT(pass_run_all(passes, count, f->path, results, failures));
+    passes[count] = (struct pass){.view = &vcpu_view, .shard = 1, .shards = 1};
+    ATTEMPT(pass_run_all(passes, count + 1, f->path, results, failures));
     for (u32 i = 0; i < count; i++) {
         f->answers[answers[i]].failure = failures[i];
         take_answer(&f->answers[answers[i]], &passes[i], &results[i]);
     }
+    f->vcpu = results[count].state;
     f->covered = results[0];
     return NO_FAILURE;
 }
 
 static struct failure answer_all(struct findings *f)
 {
-    struct pass *passes = calloc(f->count, sizeof(*passes));
-    struct result *results = calloc(f->count, sizeof(*results));
-    struct failure *failures = calloc(f->count, sizeof(*failures));
+    u32 count = f->count + 1; /* and the vCPU's spans */
+    struct pass *passes = calloc(count, sizeof(*passes));
+    struct result *results = calloc(count, sizeof(*results));
+    struct failure *failures = calloc(count, sizeof(*failures));
     struct failure failure = fail(NO_SPACE, "no memory for the report");
     if (passes && results && failures)
         failure = run(f, passes, results, failures);
@@ -146,36 +148,9 @@ static struct failure answer_all(struct findings *f)
     return failure;
 }
 
-/* --- the guest's kernel ----------------------------------------------------------------------- */
-
-/* Facts that a replay finds on the way. One that was not asked for tells of itself only if it went
- * well, or if it is not the same run. */
-static void learn(struct findings *f, struct trace *trace, bool asked_for)
-{
-    struct failure failure = facts_replay(trace, &f->facts, &f->verdict, &f->kernel);
-    if (failure.code)
-        f->kernel = failure;
-    f->replayed = asked_for || !failure.code || failure.code == DIVERGED;
-    f->replay = failure;
-}
-
-static void know_kernel(struct findings *f, struct trace *trace, enum replay_when when)
-{
-    if (facts_cached(trace, &f->facts)) {
-        f->replayed = when == REPLAY_ALWAYS;
-        if (f->replayed)
-            f->replay = rerun(trace, NULL, RERUN_PROGRESS, &f->verdict);
-    } else if (when == REPLAY_NEVER) {
-        f->kernel = fail(UNSUPPORTED, "the guest's kernel is not known yet: that takes a replay, "
-                                      "and none was wanted");
-    } else {
-        learn(f, trace, when == REPLAY_ALWAYS);
-    }
-}
-
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static struct failure look(struct findings *f, enum replay_when when)
+static struct failure look(struct findings *f, findings_learner *learn)
 {
     struct trace *trace;
     ATTEMPT(trace_open(f->path, &trace));
@@ -183,7 +158,11 @@ static struct failure look(struct findings *f, enum replay_when when)
     for (u32 s = 0; s < STREAM_COUNT; s++)
         f->totals[s] = trace_totals(trace, s);
     f->images = trace_check_images(trace);
-    know_kernel(f, trace, when);
+    if (!facts_cached(trace, &f->facts))
+        f->kernel = fail(UNSUPPORTED, "the guest's kernel is not known yet: that takes a replay, "
+                                      "and none was wanted");
+    if (learn)
+        learn(f, trace);
     trace_close(trace);
     return NO_FAILURE;
 }
@@ -198,12 +177,12 @@ static void name_trace(struct findings *f)
     snprintf(f->name, sizeof(f->name), "%s", inside ? rest : f->path);
 }
 
-struct failure findings_gather(struct findings *f, const char *path, enum replay_when when)
+struct failure findings_gather(struct findings *f, const char *path, findings_learner *learn)
 {
     memset(f, 0, sizeof(*f));
     snprintf(f->path, sizeof(f->path), "%s", path);
     name_trace(f);
-    ATTEMPT(look(f, when));
+    ATTEMPT(look(f, learn));
     ask_all(f);
     return answer_all(f);
 }
@@ -215,6 +194,9 @@ void findings_free(struct findings *f)
         free(f->answers[i].json);
     }
     f->count = 0;
+    if (f->vcpu)
+        vcpu_view.end(f->vcpu);
+    f->vcpu = NULL;
     facts_free(&f->facts);
 }
 

@@ -9,6 +9,7 @@
 #include "analysis/frame/kept.h"
 #include "analysis/frame/pass.h"
 #include "analysis/guest/facts.h"
+#include "analysis/report/vcpu.h"
 #include "trace/trace.h"
 #include "trace/wire.h"
 
@@ -40,21 +41,19 @@ struct findings {
     struct result covered; /* without a state */
     struct answer answers[ANSWERS_MAX];
     u32 count;
+    struct vcpu_spans *vcpu; /* NULL: no memory, or no part of the trace could be read */
     bool replayed;
     struct failure replay; /* code: it did not replay the same */
     struct report verdict;
 };
 
-/* When to replay the trace, with a progress bar. */
-enum replay_when {
-    REPLAY_NEVER,
-    REPLAY_IF_NEEDED, /* if the guest's kernel is not in the trace's cache */
-    REPLAY_ALWAYS,
-};
+/* Replays the trace, or not: fills in what that tells, and what of the kernel is not in the trace's
+ * cache (replay.h). */
+typedef void findings_learner(struct findings *, struct trace *);
 
 /* Fails only if there is nothing to tell: the trace cannot be opened, or no memory. The caller ends
- * the findings in any case. */
-struct failure findings_gather(struct findings *, const char *path, enum replay_when);
+ * the findings in any case. `learn` NULL: without a replay. */
+struct failure findings_gather(struct findings *, const char *path, findings_learner *learn);
 void findings_free(struct findings *);
 
 /* NULL: it was not asked. `by` NULL: any. */

@@ -33,22 +33,30 @@ struct bunch {
     u64 samples;
 };
 
-/* The column that tells the rows' keys apart is the first. */
-static bool same_key(const struct kept_table *table, size_t a, size_t b)
-{
-    const struct cell *l = &table->cells[a * table->column_count],
-                      *r = &table->cells[b * table->column_count];
-    return l->kind == r->kind && l->number == r->number &&
-           (l->kind != CELL_WORDS || !strcmp(l->text, r->text));
-}
-
+/* The columns that tell rows apart are those before the buckets; in words. */
 static void key_text(const struct kept_table *table, size_t row, char text[KEY_TEXT])
 {
-    const struct cell *cell = &table->cells[row * table->column_count];
-    if (cell->kind == CELL_WORDS)
-        snprintf(text, KEY_TEXT, "%s", cell->text);
-    else
-        snprintf(text, KEY_TEXT, "0x%" PRIx64, (u64)cell->number);
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t c = 0; c < table->column_count && strncmp(table->columns[c].key, "low", 3); c++) {
+        const struct cell *cell = &table->cells[row * table->column_count + c];
+        const char *gap = c ? " " : "";
+        if (cell->kind == CELL_WORDS)
+            snprintf(text + used, KEY_TEXT - used, "%s%s", gap, cell->text);
+        else if (cell->kind == CELL_NUMBER)
+            snprintf(text + used, KEY_TEXT - used,
+                     table->columns[c].type == CELL_HEX ? "%s0x%" PRIx64 : "%s%" PRIu64, gap,
+                     (u64)cell->number);
+        used = strlen(text);
+    }
+}
+
+static bool same_key(const struct kept_table *table, size_t a, size_t b)
+{
+    char left[KEY_TEXT], right[KEY_TEXT];
+    key_text(table, a, left);
+    key_text(table, b, right);
+    return !strcmp(left, right);
 }
 
 /* The bound of the row's bucket; ns or ticks, as `unit` says. */
@@ -329,29 +337,14 @@ void draw_exits_over_time(FILE *out, const struct findings *f, const struct kept
 
 /* --- the vCPU --------------------------------------------------------------------------------- */
 
-static void put_lane(FILE *out, const struct findings *f, const struct stacks *s)
-{
-    struct plot p = plot_over_time(out, f);
-    const struct series series[] = {{"guest runs", 0, s->y[0]}, {"halted", OTHERS, s->y[1]}};
-    p.id = "vcpu-activity";
-    p.title = "vCPU 0";
-    p.note = "share of guest time";
-    p.y = scale_of(false, 0, 100);
-    p.y_unit = UNIT_PERCENT;
-    p.height = 70;
-    plot(&p, PLOT_STACK,
-         "How much of each interval of guest time the guest ran, and how much it was halted.", s->x,
-         s->points, s->step, series, ARRAY_SIZE(series));
-}
-
 static void put_handling(FILE *out, const struct findings *f, const struct stacks *s)
 {
     struct plot p = plot_over_time(out, f);
-    const struct series series[] = {{"handling", 5, s->y[2]}};
+    const struct series series[] = {{"handling", 5, s->y[0]}};
     char span[QUANTITY], note[96];
     double high = 0;
     for (size_t i = 0; i < s->points; i++)
-        high = fmax(high, s->y[2][i]);
+        high = fmax(high, s->y[0][i]);
     snprintf(note, sizeof(note), "host %s that exits took, in each interval of %s",
              f->covered.subject.tsc_hz ? "time" : "ticks", quantity(UNIT_NS, s->step, span));
     p.id = "vcpu-handling";
@@ -364,7 +357,7 @@ static void put_handling(FILE *out, const struct findings *f, const struct stack
          s->points, s->step, series, ARRAY_SIZE(series));
 }
 
-void draw_activity(FILE *out, const struct findings *f, const struct kept_table *table)
+void draw_handling(FILE *out, const struct findings *f, const struct kept_table *table)
 {
     struct stacks s;
     if (!stacks_new(&s, table->row_count))
@@ -372,11 +365,8 @@ void draw_activity(FILE *out, const struct findings *f, const struct kept_table 
     s.step = (double)kept_number(table, 0, "interval_ns");
     for (size_t row = 0; row < table->row_count; row++) {
         size_t point = stacks_point(&s, (double)kept_number(table, row, "time_ns"));
-        s.y[0][point] = 100 * (double)kept_number(table, row, "guest_ns") / s.step;
-        s.y[1][point] = 100 * (double)kept_number(table, row, "halted_ns") / s.step;
-        s.y[2][point] = host_time(f, kept_number(table, row, "time"));
+        s.y[0][point] = host_time(f, kept_number(table, row, "time"));
     }
-    put_lane(out, f, &s);
     put_handling(out, f, &s);
     free(s.x);
 }

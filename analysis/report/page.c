@@ -23,9 +23,11 @@ static const struct section sections[] = {
     {"interrupts", "Interrupts",
      "What VM entries injected. The handler begins at that entry; the time ends with the EOI.",
      section_interrupts},
-    {"worst", "Worst events",
-     "The exits that took longest to handle, each with the commands that show what led there.",
-     section_worst},
+    {"scheduler", "Scheduler",
+     "The guest's tasks, and how long they waited for the CPU: from a wakeup, or from being "
+     "preempted, to the switch to them.",
+     section_scheduler},
+    {"worst", "Worst events", "Each with the command that shows what led there.", section_worst},
     {"quality", "Data quality", NULL, section_quality},
 };
 

@@ -6,7 +6,7 @@
 'use strict';
 (() => {
 const make = (name, attributes = {}, text = '') => {
-    const node = name === 'line' || name === 'rect' || name === 'text'
+    const node = ['line', 'rect', 'text', 'path'].includes(name)
         ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
     for (const key in attributes) node.setAttribute(key, attributes[key]);
     node.textContent = text;
@@ -35,11 +35,11 @@ const ticks = (low, high, wanted) => {
 };
 
 /* --- plots --- */
-const plots = all('.plot').map(figure => {
+/* A plot tells of a place on its x axis (tell), goes on to the next (step), and draws what lies
+ * between low and high (draw). */
+const base = figure => {
     const frame = figure.querySelector('.frame'), svg = frame.querySelector('svg'), box = svg.querySelector('.box');
-    const data = JSON.parse(figure.querySelector('.points').textContent);
-    const plot = { figure, frame, svg, box, data, zooms: figure.classList.contains('zooms'), at: -1,
-        height: +box.getAttribute('height'), low: data.low, high: data.high };
+    const plot = { figure, frame, svg, box, zooms: figure.classList.contains('zooms'), at: null, height: +box.getAttribute('height') };
     plot.cursor = make('line', { class: 'cursor', y1: 0, y2: plot.height, visibility: 'hidden' });
     plot.mark = make('rect', { class: 'mark', y: 0, height: plot.height, visibility: 'hidden' });
     svg.append(plot.mark, plot.cursor);
@@ -50,59 +50,143 @@ const plots = all('.plot').map(figure => {
     frame.setAttribute('aria-label', figure.querySelector('b').textContent + ': arrow keys move a cursor' +
         (plot.zooms ? ', + and - zoom, 0 shows all, shift and arrows move the view' : ''));
     return plot;
-});
+};
 
+const series_plot = figure => {
+    const data = JSON.parse(figure.querySelector('.points').textContent), { x, step, series } = data;
+    const plot = Object.assign(base(figure), { data, low: data.low, high: data.high });
+    const middle = i => x[i] + step / 2;
+    const nearest = value => step ? Math.max(0, x.findLastIndex(start => start <= value))
+        : x.reduce((best, v, i) => Math.abs(v - value) < Math.abs(x[best] - value) ? i : best, 0);
+    plot.tell = value => {
+        const i = nearest(value), words = series.filter(s => s.y[i]).map(s => `${s.name} ${quantity(data.yunit, s.y[i])}`);
+        return { at: step ? value : x[i], name: quantity(data.xunit, x[i], 6), words };
+    };
+    plot.step = (value, by) => middle(Math.min(x.length - 1, Math.max(0, nearest(value) + by)));
+    /* The most that the view shows, rounded up: stacks grow into the room that they have. */
+    const top = () => {
+        if (!data.stack || data.top === 100) return data.top;
+        let most = 0;
+        x.forEach((start, i) => {
+            if (start + step > plot.low && start < plot.high)
+                most = Math.max(most, series.reduce((sum, s) => sum + (s.y[i] || 0), 0));
+        });
+        return most ? Math.min(data.top, most * 1.05) : data.top;
+    };
+    plot.draw = () => {
+        const scale = 1000 / (data.high - data.low), high = top(), share = 1000 * high / data.top;
+        plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} ${1000 - share} ${(plot.high - plot.low) * scale} ${share}`);
+        if (!data.stack) return;
+        const axis = plot.svg.querySelector('.axis');
+        axis.textContent = '';
+        for (const value of ticks(0, high, 5)) {
+            const y = plot.height * (1 - value / high);
+            axis.append(make('line', { x1: 0, x2: '100%', y1: y, y2: y }),
+                make('text', { class: 'y', x: -8, y }, quantity(data.yunit, value)));
+        }
+    };
+    return plot;
+};
+
+/* --- lanes of spans, which spans.h writes --- */
+const digits = new Map([...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].map((c, i) => [c, i]));
+const read_spans = text => {
+    const spans = [];
+    let i = 0, end = 0;
+    const number = () => {
+        for (let value = 0, scale = 1; ; scale *= 32) {
+            const digit = digits.get(text[i++]) ?? 0;
+            value += (digit & 31) * scale;
+            if (!(digit & 32)) return value;
+        }
+    };
+    while (i < text.length) {
+        const gap = number(), length = number(), start = end + Math.floor(gap / 2);
+        end = start + length;
+        spans.push({ start, end, amount: gap % 2 ? number() : length });
+    }
+    return spans;
+};
+/* The first that ends after the time. */
+const first_after = (spans, time) => {
+    let low = 0, high = spans.length;
+    while (low < high) {
+        const mid = (low + high) >> 1;
+        if (spans[mid].end <= time) low = mid + 1; else high = mid;
+    }
+    return low;
+};
+/* Amounts in `count` equal parts of a stretch of time. */
+const columns = (spans, low, high, count) => {
+    const sums = new Float64Array(count), width = (high - low) / count;
+    for (let i = first_after(spans, low); i < spans.length && spans[i].start < high; i++) {
+        const { start, end, amount } = spans[i], length = (end - start) / width, from = (start - low) / width, to = from + length;
+        for (let c = Math.max(0, Math.floor(from)); c < count && c < to; c++)
+            sums[c] += amount / length * (Math.min(to, c + 1) - Math.max(from, c));
+    }
+    return sums;
+};
+const tone = (band, share) => !(share > 0) ? 0
+    : Math.min(5, Math.max(1, band.log ? 5 + Math.floor(Math.log10(share)) : Math.ceil(share * 5 - 1e-6)));
+
+const lanes_plot = figure => {
+    const data = JSON.parse(figure.querySelector('.spans').textContent);
+    const plot = Object.assign(base(figure), { data, low: data.low, high: data.high, lanes: data.lanes });
+    for (const lane of data.lanes) for (const band of lane.bands) band.spans = read_spans(band.spans);
+    const paint = band => {
+        const count = 1000, width = (plot.high - plot.low) / count, paths = ['', '', '', '', '', ''];
+        const tones = Array.from(columns(band.spans, plot.low, plot.high, count), sum => tone(band, sum * band.ns / width));
+        for (let first = 0, end; first < count; first = end) {
+            for (end = first + 1; end < count && tones[end] === tones[first];) end++;
+            paths[tones[first]] += `M${first} ${band.y}h${end - first}`;
+        }
+        return paths.slice(1).flatMap((d, i) => d ? [make('path', { class: `strip t${i + 1} c${band.color}`, 'stroke-width': band.height, d })] : []);
+    };
+    plot.draw = () => plot.box.replaceChildren(...data.lanes.flatMap(lane => lane.bands.flatMap(paint)));
+    /* What goes on under the cursor, which is a pixel wide: one span in its length, or a part of the time. */
+    const words_of = (band, value, half) => {
+        const i = first_after(band.spans, value - half), span = band.spans[i];
+        if (!span || span.start >= value + half) return [];
+        const whole = span.amount === span.end - span.start && span.start <= value - half && span.end >= value + half;
+        const part = columns(band.spans, value - half, value + half, 1)[0] * band.ns;
+        return [`${band.name} ${whole ? quantity('ns', span.end - span.start, 4) : band.log ? quantity('ns', part) : quantity('percent', 50 * part / half, 2)}`];
+    };
+    plot.tell = value => {
+        const half = Math.max(0.5, (plot.high - plot.low) / plot.svg.clientWidth / 2);
+        const words = data.lanes.map(lane => [lane.name, lane.bands.flatMap(band => words_of(band, value, half))])
+            .filter(([, said]) => said.length).map(([name, said]) => `${name}: ${said.join(', ')}`);
+        return { at: value, name: quantity('ns', value, 10), words };
+    };
+    plot.step = (value, by) => Math.min(plot.high, Math.max(plot.low, value + by * (plot.high - plot.low) / 200));
+    return plot;
+};
+
+const plots = all('.plot').map(figure => (figure.querySelector('.spans') ? lanes_plot : series_plot)(figure));
+const timed = plots.filter(plot => plot.zooms);
 const place = (plot, x) => (x - plot.low) / (plot.high - plot.low);
-const middle = (plot, i) => plot.data.x[i] + plot.data.step / 2;
 
-const show = (plot, i) => {
-    const { data } = plot;
-    plot.at = i;
-    const hidden = i < 0 || i >= data.x.length || place(plot, middle(plot, i)) < 0 || place(plot, middle(plot, i)) > 1;
+const put_cursor = (plot, at) => {
+    const hidden = at === null || place(plot, at) < 0 || place(plot, at) > 1;
     plot.cursor.setAttribute('visibility', hidden ? 'hidden' : 'visible');
+    if (!hidden) for (const end of ['x1', 'x2']) plot.cursor.setAttribute(end, 100 * place(plot, at) + '%');
+    return !hidden;
+};
+/* The cursor at a value, null: nowhere; in all plots over guest time. */
+const show = (plot, value) => {
+    const told = value === null ? { at: null } : plot.tell(value);
+    plot.at = told.at;
     plot.readout.textContent = '';
-    if (hidden) return;
-    const at = 100 * place(plot, middle(plot, i)) + '%';
-    plot.cursor.setAttribute('x1', at);
-    plot.cursor.setAttribute('x2', at);
-    plot.readout.append(make('b', {}, quantity(data.xunit, data.x[i], 6)));
-    for (const s of data.series)
-        if (s.y[i]) plot.readout.append(`  ·  ${s.name} ${quantity(data.yunit, s.y[i])}`);
+    if (put_cursor(plot, told.at))
+        plot.readout.append(make('b', {}, told.name), ...told.words.map(words => '  ·  ' + words));
+    for (const other of plot.zooms ? timed : []) if (other !== plot) put_cursor(other, told.at);
 };
 
 const value_at = (plot, event) => {
     const edge = plot.svg.getBoundingClientRect();
     return plot.low + Math.min(1, Math.max(0, (event.clientX - edge.left) / edge.width)) * (plot.high - plot.low);
 };
-const nearest = (plot, value) => {
-    const { x, step } = plot.data;
-    if (step) return x.findLastIndex(start => start <= value);
-    return x.reduce((best, v, i) => Math.abs(v - value) < Math.abs(x[best] - value) ? i : best, 0);
-};
 
 /* --- one zoom for all plots over guest time --- */
-const timed = plots.filter(plot => plot.zooms);
-/* The most that the view shows, rounded up: stacks grow into the room that they have. */
-const top_of = plot => {
-    const { x, step, series, top, stack } = plot.data;
-    if (!stack || top === 100) return top;
-    let most = 0;
-    x.forEach((start, i) => {
-        if (start + step > plot.low && start < plot.high)
-            most = Math.max(most, series.reduce((sum, s) => sum + (s.y[i] || 0), 0));
-    });
-    return most ? Math.min(top, most * 1.05) : top;
-};
-const draw_y = (plot, high) => {
-    const axis = plot.svg.querySelector('.axis');
-    if (!plot.data.stack) return;
-    axis.textContent = '';
-    for (const value of ticks(0, high, 5)) {
-        const y = plot.height * (1 - value / high);
-        axis.append(make('line', { x1: 0, x2: '100%', y1: y, y2: y }),
-            make('text', { class: 'y', x: -8, y }, quantity(plot.data.yunit, value)));
-    }
-};
 const draw_ticks = plot => {
     const axis = plot.svg.querySelector('.across');
     axis.textContent = '';
@@ -116,16 +200,13 @@ const draw_ticks = plot => {
 };
 const zoom = (low, high) => {
     for (const plot of timed) {
-        const { data } = plot, least = (data.high - data.low) / 1000;
-        const width = Math.min(Math.max(high - low, least), data.high - data.low);
+        const { data } = plot, whole = data.high - data.low, least = Math.min(whole, Math.max(200, whole / 1e6));
+        const width = Math.min(Math.max(high - low, least), whole);
         plot.low = Math.min(Math.max(low, data.low), data.high - width);
         plot.high = plot.low + width;
-        const scale = 1000 / (data.high - data.low);
-        const top = top_of(plot), share = 1000 * top / data.top;
-        plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} ${1000 - share} ${width * scale} ${share}`);
-        draw_y(plot, top);
+        plot.draw();
         draw_ticks(plot);
-        show(plot, plot.at);
+        put_cursor(plot, plot.at);
     }
     if (timed.length) say_range(timed[0]);
 };
@@ -139,12 +220,16 @@ const pan = part => {
 };
 const whole = () => zoom(-Infinity, Infinity);
 
-/* The view's range, and the command that looks at it. */
+/* The view's range, and the commands that look at it. */
 const range = make('output');
 const say_range = ({ low, high, data }) => {
-    const part = high - low < (data.high - data.low) * 0.9999;
-    range.textContent = part ? `${quantity('ns', low, 6)} to ${quantity('ns', high, 6)}` : '';
-    if (part) range.append(': ', ...command_line(`hindvisor analyze exits ${document.body.dataset.trace} --from ${Math.floor(low)}ns --to ${Math.ceil(high)}ns`));
+    const part = high - low < (data.high - data.low) * 0.9999, name = document.body.dataset.trace;
+    range.textContent = part ? `${quantity('ns', low, 8)} to ${quantity('ns', high, 8)}, ${quantity('ns', high - low)}: ` : '';
+    if (!part) return;
+    const ends = `--from ${Math.floor(low)}ns --to ${Math.ceil(high)}ns`;
+    range.append(...command_line(`hindvisor analyze exits ${name} ${ends}`));
+    if (timed.some(plot => plot.lanes?.length > 1))
+        range.append(' ', ...command_line(`hindvisor analyze scheduler ${name} --show timehist ${ends}`));
 };
 
 /* --- commands to copy --- */
@@ -172,21 +257,56 @@ if (timed.length) {
         const button = bar.appendChild(make('button', { type: 'button' }, name));
         button.onclick = act;
     }
-    bar.append(range);
+    bar.append(make('span', {}, 'Drag, or Ctrl and the wheel, to zoom; Shift and the wheel to move.'), range);
     timed[0].figure.before(bar);
+    /* From an event to its place in time: what led there, and some of what came of it. */
+    for (const row of all('tr[data-at]')) {
+        const button = make('button', { type: 'button', class: 'link', title: 'show it in the timeline' });
+        const at = +row.dataset.at, length = +row.dataset.length || 50000;
+        const cell = all('td', row).find(other => other.dataset.v === row.dataset.at);
+        button.onclick = () => {
+            zoom(at - 1.25 * length, at + 0.5 * length);
+            show(timed[timed.length - 1], at);
+            timed[timed.length - 1].figure.scrollIntoView({ block: 'center' });
+        };
+        button.append(...cell.childNodes);
+        cell.append(button);
+    }
 }
 
-/* --- pointer and keyboard --- */
+/* --- pointer, wheel and keyboard --- */
+const mark = (plot, from, to) => {
+    const [a, b] = [100 * place(plot, Math.min(from, to)), 100 * place(plot, Math.max(from, to))];
+    plot.mark.setAttribute('x', a + '%');
+    plot.mark.setAttribute('width', b - a + '%');
+    plot.mark.setAttribute('visibility', 'visible');
+};
+const on_wheel = (plot, event) => {
+    const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
+    if (event.ctrlKey || event.metaKey) by(event.deltaY < 0 ? 0.8 : 1.25, value_at(plot, event));
+    else if (sideways) pan(Math.sign(event.deltaX || event.deltaY) / 10);
+    else return;
+    event.preventDefault();
+};
+const on_key = (plot, event) => {
+    const key = event.key;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[key];
+    if (step && event.shiftKey && plot.zooms) pan(step / 4);
+    else if (step) show(plot, plot.at === null ? (step > 0 ? plot.low : plot.high) : plot.step(plot.at, step));
+    else if (key === 'Home' || key === 'End') show(plot, key === 'Home' ? plot.low : plot.high);
+    else if (key === 'Escape') show(plot, null);
+    else if (plot.zooms && '+='.includes(key)) by(0.5, plot.at ?? undefined);
+    else if (plot.zooms && '-_'.includes(key)) by(2, plot.at ?? undefined);
+    else if (plot.zooms && key === '0') whole();
+    else return;
+    event.preventDefault();
+};
 for (const plot of plots) {
     let from = null;
     plot.frame.onpointermove = event => {
-        const value = value_at(plot, event);
-        show(plot, nearest(plot, value));
-        if (from === null) return;
-        const [a, b] = [100 * place(plot, Math.min(from, value)), 100 * place(plot, Math.max(from, value))];
-        plot.mark.setAttribute('x', a + '%');
-        plot.mark.setAttribute('width', b - a + '%');
-        plot.mark.setAttribute('visibility', 'visible');
+        show(plot, value_at(plot, event));
+        if (from !== null) mark(plot, from, value_at(plot, event));
     };
     plot.frame.onpointerdown = event => {
         if (!plot.zooms || event.button || event.pointerType === 'touch') return;
@@ -199,23 +319,11 @@ for (const plot of plots) {
         from = null;
         plot.mark.setAttribute('visibility', 'hidden');
     };
-    plot.frame.onpointerleave = () => { if (from === null) show(plot, -1); };
-    if (plot.zooms) plot.frame.ondblclick = whole;
-    plot.frame.onkeydown = event => {
-        const last = plot.data.x.length - 1, key = event.key;
-        if (event.ctrlKey || event.altKey || event.metaKey) return;
-        const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[key];
-        const centre = plot.at >= 0 ? middle(plot, plot.at) : undefined;
-        if (step && event.shiftKey && plot.zooms) pan(step / 4);
-        else if (step) show(plot, Math.min(last, Math.max(0, (plot.at < 0 ? nearest(plot, plot.low) : plot.at) + step)));
-        else if (key === 'Home' || key === 'End') show(plot, nearest(plot, key === 'Home' ? plot.low : plot.high));
-        else if (key === 'Escape') show(plot, -1);
-        else if (plot.zooms && '+='.includes(key)) by(0.5, centre);
-        else if (plot.zooms && '-_'.includes(key)) by(2, centre);
-        else if (plot.zooms && key === '0') whole();
-        else return;
-        event.preventDefault();
-    };
+    plot.frame.onpointerleave = () => { if (from === null) show(plot, null); };
+    plot.frame.onkeydown = event => on_key(plot, event);
+    if (!plot.zooms) continue;
+    plot.frame.ondblclick = whole;
+    plot.frame.addEventListener('wheel', event => on_wheel(plot, event), { passive: false });
 }
 
 /* --- tables sort by their numbers --- */

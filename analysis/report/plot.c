@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { BOX = 1000, Y_TICKS = 5, Y_DECADES = 7, X_TICKS = 8, AXIS = 22 /* px below the box */ };
+enum { Y_TICKS = 5, Y_DECADES = 7, X_TICKS = 8, AXIS = 22 /* px below the box */ };
 
 /* --- shapes ----------------------------------------------------------------------------------- */
 
@@ -76,7 +76,7 @@ static void stack(const struct plot *p, const double *x, size_t points, double s
     html(p->out, "\"/>");
 }
 
-enum { TONES = 5, LANE_NAME = 15 /* px of a lane */ };
+enum { TONES = 5, LANE_NAME = 18 /* px of a lane */ };
 
 /* 0: nothing; TONES: within a tenth of the most. */
 static u32 tone(const struct plot *p, double y)
@@ -120,7 +120,7 @@ static void lane_names(const struct plot *p, const struct series *series, u32 co
 {
     html(p->out, "<g class=\"axis names\">");
     for (u32 s = 0; s < count; s++) {
-        html(p->out, "<text x=\"2\" y=\"%u\">", s * LANE + LANE_NAME - 4);
+        html(p->out, "<text x=\"2\" y=\"%u\">", s * LANE + LANE_NAME - 3);
         html_text(p->out, series[s].name);
         html(p->out, "</text>");
     }
@@ -154,7 +154,7 @@ static void x_tick(const struct plot *p, u32 number, double at, const char *labe
          number % 2 ? " odd" : "", place, p->height + 16, label);
 }
 
-static void x_axis(const struct plot *p)
+void plot_x_axis(const struct plot *p)
 {
     double ticks[TICKS_MAX];
     char text[QUANTITY];
@@ -173,24 +173,27 @@ static void x_axis(const struct plot *p)
 
 /* --- around it -------------------------------------------------------------------------------- */
 
+void plot_key(FILE *out, bool is_line, u32 color, const char *name)
+{
+    html(out, "<li><svg class=\"key\" aria-hidden=\"true\" width=\"18\" height=\"10\">"
+              "<title>key</title>");
+    html(out,
+         is_line ? "<path class=\"line c%u\" d=\"M0 5H18\"/>"
+                 : "<path class=\"area c%u\" d=\"M3 0H15V10H3Z\"/>",
+         color);
+    html(out, "</svg>");
+    html_text(out, name);
+    html(out, "</li>");
+}
+
 static void legend(const struct plot *p, enum plot_shape shape, const struct series *series,
                    u32 count)
 {
-    const char *kind = shape == PLOT_LINES ? "line" : "area";
     if (count < 2)
         return;
     html(p->out, "<ul class=\"legend\">");
-    for (u32 s = 0; s < count; s++) {
-        html(p->out, "<li><svg class=\"key\" aria-hidden=\"true\" width=\"18\" height=\"10\">"
-                     "<title>key</title>");
-        html(p->out,
-             shape == PLOT_LINES ? "<path class=\"%s c%u\" d=\"M0 5H18\"/>"
-                                 : "<path class=\"%s c%u\" d=\"M3 0H15V10H3Z\"/>",
-             kind, series[s].color);
-        html(p->out, "</svg>");
-        html_text(p->out, series[s].name);
-        html(p->out, "</li>");
-    }
+    for (u32 s = 0; s < count; s++)
+        plot_key(p->out, shape == PLOT_LINES, series[s].color, series[s].name);
     html(p->out, "</ul>");
 }
 
@@ -229,7 +232,7 @@ static void data(const struct plot *p, enum plot_shape shape, const double *x, s
     html(p->out, "]}</script>");
 }
 
-static void begin(const struct plot *p, const char *words)
+void plot_begin(const struct plot *p, const char *words)
 {
     html(p->out,
          "<figure class=\"plot%s\" id=\"%s\"><figcaption><b>%s</b> <span>%s</span>"
@@ -243,13 +246,18 @@ static void begin(const struct plot *p, const char *words)
     html(p->out, "</desc>");
 }
 
-static void shapes(const struct plot *p, enum plot_shape shape, const double *x, size_t points,
-                   double step, const struct series *series, u32 count)
+void plot_box(const struct plot *p, u32 high)
 {
     html(p->out,
          "<svg class=\"box\" aria-hidden=\"true\" width=\"100%%\" height=\"%u\" "
-         "viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\"><title>%s</title>",
-         p->height, BOX, BOX, p->title);
+         "viewBox=\"0 0 %d %u\" preserveAspectRatio=\"none\"><title>%s</title>",
+         p->height, BOX, high, p->title);
+}
+
+static void shapes(const struct plot *p, enum plot_shape shape, const double *x, size_t points,
+                   double step, const struct series *series, u32 count)
+{
+    plot_box(p, BOX);
     for (u32 s = 0; s < count; s++) {
         if (shape == PLOT_LINES)
             line(p, x, points, &series[s]);
@@ -267,10 +275,10 @@ void plot(const struct plot *p, enum plot_shape shape, const char *words, const 
     enum { FIGURE_MAX = 300000 }; /* bytes of PLOT_POINTS points, drawn and in numbers */
     if (!html_has_room(p->out, FIGURE_MAX))
         return;
-    begin(p, words);
+    plot_begin(p, words);
     if (shape != PLOT_LANES)
         y_axis(p);
-    x_axis(p);
+    plot_x_axis(p);
     shapes(p, shape, x, points, step, series, count);
     if (shape == PLOT_LANES)
         lane_names(p, series, count);

@@ -13,7 +13,12 @@
 
 #include <stdio.h>
 
-enum { PLOT_POINTS = 2000, PLOT_SERIES = 8, LANE = 32 /* px, of a lane with its name */ };
+enum {
+    PLOT_POINTS = 2000,
+    PLOT_SERIES = 8,
+    BOX = 1000,
+    LANE = 35 /* px, of a lane with its name */
+};
 
 struct tick {
     double at;
@@ -44,6 +49,13 @@ enum plot_shape {
                    next */
     PLOT_STACK, /* steps on top of each other, from x[i] to x[i + 1]; the last one `step` wide */
 };
+
+/* Parts of figures, for those of another shape: the figure up to its drawing, the axis of guest
+ * time, the box of shapes (BOX wide, `high`), which ends with </svg>, and an item of a legend. */
+void plot_begin(const struct plot *, const char *words);
+void plot_x_axis(const struct plot *);
+void plot_box(const struct plot *, u32 high);
+void plot_key(FILE *, bool line, u32 color, const char *name);
 
 /* The whole figure. `words` tells what is to be seen. `x` ascends. */
 void plot(const struct plot *, enum plot_shape, const char *words, const double *x, size_t points,

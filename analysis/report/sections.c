@@ -2,6 +2,7 @@
 #include "analysis/report/sections.h"
 #include "analysis/report/draw.h"
 #include "analysis/report/html.h"
+#include "analysis/report/tasks.h"
 
 /* --- shared parts ----------------------------------------------------------------------------- */
 
@@ -31,7 +32,7 @@ void write_answer(FILE *out, const struct findings *f, const struct answer *answ
     draw_source(out, f, answer);
 }
 
-/* The curves of a histogram. */
+/* The curves of a histogram's own table. */
 static void write_curves(FILE *out, const struct findings *f, const struct answer *answer,
                          const char *id, const char *title)
 {
@@ -88,16 +89,11 @@ void section_timeline(FILE *out, const struct findings *f)
         write_why_not(out, freq);
     draw_source(out, f, freq);
     if (answer_table(activity, NULL))
-        draw_activity(out, f, answer_table(activity, NULL));
+        draw_handling(out, f, answer_table(activity, NULL));
     else
         write_why_not(out, activity);
     draw_source(out, f, activity);
-}
-
-void section_worst(FILE *out, const struct findings *f)
-{
-    write_answer(out, f, findings_answer(f, "exits", "worst", NULL), "exits-worst",
-                 "Longest handling");
+    tasks_draw(out, f);
 }
 
 /* --- devices and interrupts ------------------------------------------------------------------- */
@@ -113,4 +109,36 @@ void section_interrupts(FILE *out, const struct findings *f)
                  "Injected events by vector");
     write_curves(out, f, findings_answer(f, "interrupts", "histogram", NULL), "interrupts-curves",
                  "From injection to EOI by percentile");
+}
+
+/* --- the scheduler, and the worst of all ------------------------------------------------------ */
+
+static void wakeup_curves(FILE *out, const struct findings *f, const struct answer *answer)
+{
+    write_curves(out, f, answer, "scheduler-curves", "Waits for the CPU by percentile");
+    if (answer_table(answer, "wakeups"))
+        draw_percentiles(out, f, answer_table(answer, "wakeups"), "scheduler-wakeups",
+                         "From wakeup to run, tasks with the most wakeups");
+}
+
+void section_scheduler(FILE *out, const struct findings *f)
+{
+    const struct answer *tasks = findings_answer(f, "scheduler", "latency", NULL);
+    if (f->kernel.code) {
+        write_why_not(out, tasks);
+        return;
+    }
+    if (answer_table(tasks, "time"))
+        draw_table(out, f, answer_table(tasks, "time"), "scheduler-time", "Where guest time went");
+    write_answer(out, f, tasks, "scheduler-tasks", "Tasks by run time");
+    wakeup_curves(out, f, findings_answer(f, "scheduler", "histogram", NULL));
+}
+
+void section_worst(FILE *out, const struct findings *f)
+{
+    write_answer(out, f, findings_answer(f, "exits", "worst", NULL), "exits-worst",
+                 "Longest handling of exits");
+    if (!f->kernel.code)
+        write_answer(out, f, findings_answer(f, "scheduler", "worst", NULL), "scheduler-worst",
+                     "Longest waits for the CPU");
 }

@@ -20,7 +20,8 @@ struct table {
 
 static bool is_moment(const struct column *column)
 {
-    return column->type == CELL_NS && !strcmp(column->key, "time_ns");
+    return column->type == CELL_NS &&
+           (!strcmp(column->key, "time_ns") || strstr(column->key, "_at_ns"));
 }
 
 static const char *unit_of(const struct table *t, const struct column *column)
@@ -120,24 +121,30 @@ static u128 *apportion(const struct kept_table *kept)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-/* Exits around one: what led there, and what came of it. */
-static void put_commands(const struct table *t, size_t row)
+/* The records around an exit, or who had the CPU during a wait, up to the switch that ends it. */
+static void put_command(const struct table *t, const char *name, size_t row)
 {
     enum { AROUND = 5 };
     u64 exit = (u64)kept_number(t->kept, row, "exit");
-    char *word = malloc(SHELL_WORD);
-    html(t->out, "<td class=\"commands\">");
-    if (word) {
-        html(t->out, "<code>hindvisor dump ");
-        html_text(t->out, shell_word(t->findings->name, word));
-        html(t->out, " --from %" PRIu64 " --to %" PRIu64 "</code> ", exit - min_u64(exit, AROUND),
+    u64 end = (u64)kept_number(t->kept, row, "time_ns");
+    bool waited = kept_column(t->kept, "delay_ns") != KEPT_NONE;
+    html(t->out, waited ? "hindvisor analyze scheduler " : "hindvisor dump ");
+    html_text(t->out, name);
+    if (waited)
+        html(t->out, " --show timehist --from %" PRIu64 "ns --to %" PRIu64,
+             end - min_u64(end, (u64)kept_number(t->kept, row, "delay_ns")), exit);
+    else
+        html(t->out, " --from %" PRIu64 " --to %" PRIu64, exit - min_u64(exit, AROUND),
              exit + AROUND);
-        html(t->out, "<code>hindvisor analyze exits ");
-        html_text(t->out, word);
-        html(t->out, " --show log --from %" PRIu64 " --to %" PRIu64 "</code>",
-             exit - min_u64(exit, 10 * AROUND), exit + 10 * AROUND);
-    }
-    html(t->out, "</td>");
+}
+
+static void put_what_led_there(const struct table *t, size_t row)
+{
+    char *word = malloc(SHELL_WORD);
+    html(t->out, "<td class=\"commands\"><code>");
+    if (word)
+        put_command(t, shell_word(t->findings->name, word), row);
+    html(t->out, "</code></td>");
     free(word);
 }
 
@@ -156,23 +163,33 @@ static bool has_exits(const struct table *t)
     return kept_column(t->kept, "exit") != KEPT_NONE;
 }
 
+/* An event's place in guest time goes along, and how long it took of that. */
+static void begin_row(const struct table *t, size_t row)
+{
+    html(t->out, "<tr");
+    if (has_exits(t))
+        html(t->out, " data-at=\"%" PRIu64 "\" data-length=\"%" PRIu64 "\"",
+             (u64)kept_number(t->kept, row, "time_ns"), (u64)kept_number(t->kept, row, "delay_ns"));
+    html(t->out, ">");
+}
+
 static void put_row(const struct table *t, size_t row)
 {
     const struct kept_table *kept = t->kept;
-    html(t->out, "<tr>");
+    begin_row(t, row);
     for (size_t c = 0; c < kept->column_count; c++) {
         if (is_shown(kept, c))
             put_cell(t, &kept->columns[c], row * kept->column_count + c);
     }
     if (has_exits(t))
-        put_commands(t, row);
+        put_what_led_there(t, row);
     html(t->out, "</tr>\n");
 }
 
 /* The column's title without its unit, which has a place of its own. */
 static void put_title(const struct table *t, const struct column *column)
 {
-    const char *title = is_moment(column) ? "Guest time" : column->title;
+    const char *title = strcmp(column->key, "time_ns") ? column->title : "Guest time";
     size_t length = strlen(title);
     if (column->type == CELL_SHARE && title[length - 1] == '%')
         length--;
@@ -197,9 +214,7 @@ static void put_head(const struct table *t)
     html(t->out, "</tr></thead>\n");
 }
 
-enum {
-    ROW_MAX = 1 << 18
-}; /* bytes, with the longest name of a trace twice and all of it escaped */
+enum { ROW_MAX = 1 << 18 }; /* bytes, with the longest name of a trace, all of it escaped */
 
 void draw_table(FILE *out, const struct findings *findings, const struct kept_table *kept,
                 const char *id, const char *caption)

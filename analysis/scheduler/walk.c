@@ -151,6 +151,14 @@ struct failure sched_walk_to(struct sched_walk *w, const struct slice *slice)
     return NO_FAILURE;
 }
 
+static bool end_span(struct sched_walk *w, u64 time, struct sched_step *step)
+{
+    *step =
+        (struct sched_step){.span = since(w->time, time), .owner = w->owner, .runner = w->runner};
+    w->time = max_u64(w->time, time);
+    return step->span != 0;
+}
+
 /* Guest time at the slice's last exit is known from below (analysis/frame/timeline.h); at the run's
  * end the trace tells it. */
 static bool end_slice(struct sched_walk *w, const struct slice *slice, struct sched_step *step)
@@ -158,10 +166,7 @@ static bool end_slice(struct sched_walk *w, const struct slice *slice, struct sc
     u64 time = slice->begin < slice->end ? slice->times[slice->end - 1] : 0;
     if (slice->begin < slice->end && end_exit(w, slice) == NEVER)
         time = max_u64(time, w->subject->guest_ns);
-    *step =
-        (struct sched_step){.span = since(w->time, time), .owner = w->owner, .runner = w->runner};
-    w->time = max_u64(w->time, time);
-    return step->span != 0;
+    return end_span(w, time, step);
 }
 
 struct failure sched_walk_next(struct sched_walk *w, const struct slice *slice,
@@ -171,5 +176,14 @@ struct failure sched_walk_next(struct sched_walk *w, const struct slice *slice,
     if (slice->begin < slice->end && has_next(w, end_exit(w, slice)))
         return take(w, step);
     *more = end_slice(w, slice, step);
+    return NO_FAILURE;
+}
+
+struct failure sched_walk_on(struct sched_walk *w, struct sched_step *step, bool *more)
+{
+    *more = true;
+    if (has_next(w, NEVER))
+        return take(w, step);
+    *more = end_span(w, w->subject->guest_ns, step);
     return NO_FAILURE;
 }

@@ -57,4 +57,7 @@ struct failure sched_walk_to(struct sched_walk *, const struct slice *);
 struct failure sched_walk_next(struct sched_walk *, const struct slice *, struct sched_step *,
                                bool *more);
 
+/* Without slices: the next step of all events; behind the last, the span up to the run's end. */
+struct failure sched_walk_on(struct sched_walk *, struct sched_step *, bool *more);
+
 #endif

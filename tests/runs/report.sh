@@ -121,7 +121,7 @@ const press = (node, key, more = {}) => node.dispatchEvent(new KeyboardEvent("ke
 const frame = document.querySelector("#exits-over-time .frame"), view = f => f.querySelector(".box").getAttribute("viewBox").split(" ");
 const width = () => Math.round(view(frame)[2]), a = width();
 press(frame, "+");
-say("zoom", a, width(), new Set([...document.querySelectorAll(".zooms .frame")].map(f => view(f)[0] + " " + view(f)[2])).size);
+say("zoom", a, width(), new Set([...document.querySelectorAll(".zooms .across")].map(axis => axis.textContent)).size);
 say("command", document.querySelector(".zoom output code").textContent.includes(" --from "));
 press(frame, "0");
 say("whole", width());
