@@ -26,6 +26,7 @@ static enum unit host_unit(const struct findings *f)
 
 /* Steps along the percentiles; times PLOT_SERIES is below PLOT_POINTS. */
 enum { GRID = 120, KEY_TEXT = 64 };
+#define ONE 0.999 /* sample, of those above a point */
 
 /* Rows of one key in a histogram's table. */
 struct bunch {
@@ -78,19 +79,17 @@ static struct bunch next_bunch(const struct kept_table *table, size_t first)
     return bunch;
 }
 
-/* What 1 - 10^-nines of the samples do not exceed; NaN: there are too few samples to say. */
-static double quantile(const struct kept_table *table, const struct bunch *bunch, double nines)
+/* What all but `above` of the samples do not exceed. */
+static double quantile(const struct kept_table *table, const struct bunch *bunch, double above)
 {
-    double above = (double)bunch->samples * pow(10, -nines);
     u64 seen = 0;
-    if (above < 0.999)
-        return NAN;
-    for (size_t row = bunch->first; row < bunch->end; row++) {
+    size_t row = bunch->first;
+    for (; row < bunch->end - 1; row++) {
         seen += (u64)kept_number(table, row, "samples");
         if ((double)(bunch->samples - seen) <= above)
-            return bound_of(table, row);
+            break;
     }
-    return NAN;
+    return bound_of(table, row);
 }
 
 struct curves {
@@ -114,20 +113,23 @@ static u32 pick(const struct kept_table *table, struct bunch bunches[PLOT_SERIES
     return count;
 }
 
+/* The point after the last that a sample is above of is the slowest; from there on there is none.
+ */
 static void fill(struct curves *c, const struct findings *f, const struct kept_table *table,
                  const struct bunch *bunch, double nines)
 {
-    double *y = c->y[c->count];
+    double *y = c->y[c->count], above = INFINITY;
     char *name = c->names[c->count];
-    bool ticks = is_in_ticks(table);
     for (u32 i = 0; i <= GRID; i++) {
+        bool ended = above < ONE;
         c->x[i] = nines * i / GRID;
-        y[i] = quantile(table, bunch, c->x[i]);
-        y[i] = isnan(y[i]) ? y[i] : fmax(1, ticks ? host_time(f, (u128)y[i]) : y[i]);
-        if (!isnan(y[i])) {
-            c->low = fmin(c->low, y[i]);
-            c->high = fmax(c->high, y[i]);
-        }
+        above = (double)bunch->samples * pow(10, -c->x[i]);
+        double value = quantile(table, bunch, above < ONE ? 0 : above);
+        y[i] = ended ? NAN : fmax(1, is_in_ticks(table) ? host_time(f, (u128)value) : value);
+        if (ended)
+            continue;
+        c->low = fmin(c->low, y[i]);
+        c->high = fmax(c->high, y[i]);
     }
     key_text(table, bunch->first, name);
     c->series[c->count] = (struct series){name, c->count, y};
@@ -170,8 +172,10 @@ void draw_percentiles(FILE *out, const struct findings *f, const struct kept_tab
         c->low = INFINITY;
         for (u32 i = 0; i < count; i++)
             most = max_u64(most, bunches[i].samples);
+        /* One step more than it takes: for the slowest. */
+        double nines = fmax(1, fmin(6, log10((double)most) * GRID / (GRID - 1)));
         for (u32 i = 0; i < count; i++)
-            fill(c, f, table, &bunches[i], fmax(1, fmin(6, log10((double)most))));
+            fill(c, f, table, &bunches[i], nines);
         if (c->high > 0)
             put_curves(out, c, is_in_ticks(table) ? host_unit(f) : UNIT_NS, id, title);
     }

@@ -22,7 +22,7 @@ enum { LANE_BANDS = 3 };
 
 struct lane {
     const char *name; /* may come from the trace */
-    char note[80];    /* at the right end, ours */
+    char note[64];    /* at the right end, ours */
     struct lane_band bands[LANE_BANDS];
     u32 count;
 };

@@ -104,7 +104,7 @@ void page_write(FILE *out, const struct findings *f)
     html(out, "<main>\n");
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
         put_section(out, f, &sections[i]);
-    html(out, "</main>\n<footer>Made by Hindvisor " HINDVISOR_VERSION " from the trace alone; "
+    html(out, "</main>\n<footer>Made by Hindvisor " HINDVISOR_VERSION " from the trace; "
               "the numbers are in this file as JSON, as <code>hindvisor analyze</code> prints "
               "them.</footer>\n<script>\n");
     fwrite(page_js, 1, (size_t)(page_js_end - page_js), out);

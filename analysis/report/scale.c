@@ -26,9 +26,49 @@ static double decades_for(const struct scale *s, u32 wanted)
     return fmax(1, ceil(log10(s->high / s->low) / fmax(wanted, 1) - 1e-9));
 }
 
+/* Few decades have ticks at 1, 2 and 5. */
+static bool is_narrow(const struct scale *s)
+{
+    return s->log && s->high <= s->low * 100;
+}
+
+/* 1, 2, 5, 10, 20 ... from 10^0 on, or 0.5, 0.2 ... before it. */
+static double one_two_five(double number)
+{
+    static const double digits[] = {1, 2, 5};
+    double decade = floor(number / 3);
+    return digits[(u32)(number - 3 * decade)] * pow(10, decade);
+}
+
+/* Number of the last of those that is at most the value. */
+static double step_below(double value)
+{
+    double number = 3 * floor(log10(value)) - 1;
+    while (one_two_five(number + 1) <= value * (1 + 1e-9))
+        number++;
+    return number;
+}
+
+static u32 narrow_ticks(const struct scale *s, double ticks[TICKS_MAX])
+{
+    u32 count = 0;
+    for (double number = step_below(s->low); count < TICKS_MAX; number++) {
+        double tick = one_two_five(number);
+        if (tick > s->high * (1 + 1e-9))
+            break;
+        if (tick >= s->low * (1 - 1e-9))
+            ticks[count++] = fmin(fmax(tick, s->low), s->high);
+    }
+    return count;
+}
+
 struct scale scale_rounded(struct scale s, u32 ticks)
 {
-    if (s.log) {
+    if (is_narrow(&s)) {
+        double below = step_below(s.low), above = step_below(s.high);
+        s.low = one_two_five(below);
+        s.high = one_two_five(above + (one_two_five(above) < s.high * (1 - 1e-9)));
+    } else if (s.log) {
         s.low = pow(10, floor(log10(s.low) + 1e-9));
         s.high = pow(10, ceil(log10(s.high) - 1e-9));
     } else {
@@ -48,6 +88,8 @@ double scale_at(const struct scale *s, double value)
 
 u32 scale_ticks(const struct scale *s, u32 wanted, double ticks[TICKS_MAX])
 {
+    if (is_narrow(s))
+        return narrow_ticks(s, ticks);
     double step = s->log ? decades_for(s, wanted) : step_for(s->high - s->low, wanted);
     double from = s->log ? log10(s->low) : s->low, to = s->log ? log10(s->high) : s->high;
     double first = ceil(from / step - 1e-9);

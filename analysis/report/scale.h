@@ -20,7 +20,8 @@ struct scale scale_rounded(struct scale, u32 ticks);
 double scale_at(const struct scale *, double value);
 
 /* Values for about `wanted` ticks in ascending order: multiples of 1, 2 or 5 times a power of ten;
- * on log scales powers of ten, or fewer of them. */
+ * on log scales powers of ten, or fewer of them; over two decades or less also 2 and 5 times them.
+ */
 enum { TICKS_MAX = 24 };
 u32 scale_ticks(const struct scale *, u32 wanted, double ticks[TICKS_MAX]);
 

@@ -141,6 +141,23 @@ static bool look(struct tasks *t, const struct findings *f)
 
 /* --- lanes ------------------------------------------------------------------------------------ */
 
+static void note_run(struct lane *lane, const struct findings *f, u64 run)
+{
+    char text[QUANTITY];
+    double all = fmax(1, (double)f->covered.subject.guest_ns);
+    snprintf(lane->note, sizeof(lane->note), "%s · %.2f\xe2\x80\xaf%%",
+             quantity(UNIT_NS, (double)run, text), 100 * (double)run / all);
+}
+
+static u64 amount_of(const struct band *band)
+{
+    u64 sum = 0;
+    for (size_t i = 0; i < band->count; i++)
+        sum += band->spans[i].amount;
+    return sum;
+}
+
+/* Host time can be set against guest time only if the TSC's frequency is known. */
 static struct lane vcpu_lane(const struct findings *f)
 {
     u64 hz = f->covered.subject.tsc_hz;
@@ -153,17 +170,8 @@ static struct lane vcpu_lane(const struct findings *f)
                    VERMILION, true, true}},
         .count = hz ? 3 : 2,
     };
-    snprintf(lane.note, sizeof(lane.note),
-             "exits: host time by guest time, each tone a tenth of the next");
+    note_run(&lane, f, amount_of(&time[VCPU_GUEST]));
     return lane;
-}
-
-static void note_run(struct lane *lane, const struct findings *f, u64 run)
-{
-    char text[QUANTITY];
-    double all = fmax(1, (double)f->covered.subject.guest_ns);
-    snprintf(lane->note, sizeof(lane->note), "%s · %.2f\xe2\x80\xaf%%",
-             quantity(UNIT_NS, (double)run, text), 100 * (double)run / all);
 }
 
 static struct lane task_lane(const struct tasks *t, const struct findings *f, u32 number, u64 run)
@@ -199,12 +207,14 @@ static u32 task_lanes(const struct tasks *t, const struct findings *f, struct la
 
 static void draw(FILE *out, const struct findings *f, const struct tasks *t)
 {
-    char texts[LANES][LANE_TEXT], grain[QUANTITY], note[160];
+    char texts[LANES][LANE_TEXT], grain[QUANTITY], note[240];
     struct lane lanes[LANES] = {vcpu_lane(f)};
     u32 count = 1 + (t ? task_lanes(t, f, lanes + 1, texts) : 0);
     bool exact = !t || t->spans.grain == 1;
-    snprintf(note, sizeof(note), "the stronger the tone the larger the part of the time%s%s",
-             exact ? "" : "; what is closer together than this is drawn as one: ",
+    snprintf(note, sizeof(note),
+             "the stronger the tone the larger the part of the time; host time of exits by guest "
+             "time, each tone a tenth of the next%s%s",
+             exact ? "" : "; drawn as one if closer together than ",
              exact ? "" : quantity(UNIT_NS, (double)t->spans.grain, grain));
     struct plot p = {.out = out,
                      .id = "lanes",

@@ -149,6 +149,12 @@ Test(report, ticks_are_round_and_within)
     log = scale_rounded(log, 5);
     cr_expect_float_eq(log.low, 10, 1e-9);
     cr_expect_float_eq(log.high, 1e8, 1e-3);
+    log = scale_rounded(scale_of(true, 92, 244), 5);
+    cr_expect_float_eq(log.low, 50, 1e-9);
+    cr_expect_float_eq(log.high, 500, 1e-9);
+    cr_expect_eq(scale_ticks(&log, 5, ticks), 4);
+    cr_expect_float_eq(ticks[1], 100, 1e-9);
+    cr_expect_float_eq(ticks[2], 200, 1e-9);
 }
 
 Test(report, scales_take_any_values)
