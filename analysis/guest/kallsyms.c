@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-    ALIGNMENT = 8,
     TOKEN_INDEX_BYTES = TOKENS * 2,
     TOKEN_LENGTH_MAX = 512,
     NAMES_BYTES_MAX = MARKER_STRIDE * 600, /* of one stride of names */
@@ -57,9 +56,10 @@ static bool rises(const struct guest_range *r, u64 index)
 }
 
 /* Are there strings at `table` just as the index says, and nothing but zeros behind them? */
-static bool strings_fit(const struct guest_range *r, u64 table, u64 index)
+static bool strings_fit(const struct kallsyms *k)
 {
-    u64 at = table;
+    const struct guest_range *r = k->range;
+    u64 table = k->token_table, index = k->token_index, at = table;
     for (u32 i = 0; i < TOKENS; i++) {
         if (at != table + get16(r, index + 2 * i))
             return false;
@@ -71,19 +71,19 @@ static bool strings_fit(const struct guest_range *r, u64 table, u64 index)
     for (u64 padding = at; padding < index; padding++)
         if (r->at[padding])
             return false;
-    return index - at < ALIGNMENT;
+    return index - at < k->alignment;
 }
 
 /* The strings end shortly before their index; only the length of the last one is not known. */
 static bool find_token_table(struct kallsyms *k)
 {
     u64 last = get16(k->range, k->token_index + TOKEN_INDEX_BYTES - 2);
-    for (u64 length = 1; length <= TOKEN_LENGTH_MAX; length += ALIGNMENT) {
-        u64 bytes = align_up(last + length, ALIGNMENT);
+    for (u64 length = 1; length <= TOKEN_LENGTH_MAX; length += k->alignment) {
+        u64 bytes = align_up(last + length, k->alignment);
         if (bytes > k->token_index)
             return false;
         k->token_table = k->token_index - bytes;
-        if (strings_fit(k->range, k->token_table, k->token_index))
+        if (strings_fit(k))
             return true;
     }
     return false;
@@ -121,17 +121,24 @@ static bool names_fit(struct kallsyms *k)
             return false;
         at += prefix + length;
     }
-    return align_up(at, ALIGNMENT) == k->markers;
+    return align_up(at, k->alignment) == k->markers;
 }
 
-/* With `markers` markers: the names' start is only known to within the last stride. The number of
- * names stands before them, in 8 bytes. */
+/* num_syms, before the names: a 32-bit number, and zeros up to the alignment. */
+static u64 count_before(const struct kallsyms *k, u64 names)
+{
+    u64 at = names - k->alignment;
+    return k->alignment == 8 ? get64(k->range, at) : get32(k->range, at);
+}
+
+/* With `markers` markers: the names' start is only known to within the last stride. */
 static bool find_names(struct kallsyms *k, u32 markers)
 {
     u64 last = get32(k->range, k->markers + (markers - 1) * 4);
     u64 high = k->markers - min_u64(k->markers, last), low = high - min_u64(high, NAMES_BYTES_MAX);
-    for (u64 at = high & ~(u64)(ALIGNMENT - 1); at >= low && at >= ALIGNMENT; at -= ALIGNMENT) {
-        u64 count = get64(k->range, at - ALIGNMENT);
+    u32 step = k->alignment;
+    for (u64 at = high & ~(u64)(step - 1); at >= low && at >= step; at -= step) {
+        u64 count = count_before(k, at);
         if (tired(k))
             return false;
         if (count <= (markers - 1) * (u64)MARKER_STRIDE || count > markers * (u64)MARKER_STRIDE)
@@ -172,7 +179,7 @@ static bool find_names_for(struct kallsyms *k, u32 markers)
 static bool find_markers(struct kallsyms *k)
 {
     u64 reach = min_u64(k->token_table, SYMBOLS_MAX * 4ull);
-    for (u64 back = ALIGNMENT; back <= reach && !tired(k); back += ALIGNMENT) {
+    for (u64 back = k->alignment; back <= reach && !tired(k); back += k->alignment) {
         k->markers = k->token_table - back;
         u32 markers = count_markers(k->range, k->markers, k->token_table);
         if (markers > 1 && find_names_for(k, markers))
@@ -234,7 +241,7 @@ static bool put_addresses(struct kallsyms *k, const struct place *place)
 {
     u64 size = place->form == FORM_ADDRESSES ? 8 : 4;
     u64 based = place->form == FORM_PERCPU_ABSOLUTE || place->form == FORM_UNSIGNED ? 8 : 0;
-    u64 bytes = align_up(k->count * size, ALIGNMENT), num_syms = k->names - ALIGNMENT;
+    u64 bytes = align_up(k->count * size, 8), num_syms = k->names - k->alignment;
     k->form = place->form;
     if (place->before) {
         if (num_syms < bytes + based)
@@ -260,15 +267,20 @@ static bool find_addresses(struct kallsyms *k)
 /* --- all -----------------------------------------------------------------------------------------
  */
 
-bool kallsyms_find(const struct guest_range *range, struct kallsyms *k)
+static bool find_aligned(const struct guest_range *range, u32 alignment, struct kallsyms *k)
 {
-    *k = (struct kallsyms){.range = range, .effort = EFFORT};
-    for (u64 at = 0; at + TOKEN_INDEX_BYTES <= range->length && k->effort; at += ALIGNMENT) {
+    *k = (struct kallsyms){.range = range, .alignment = alignment, .effort = EFFORT};
+    for (u64 at = 0; at + TOKEN_INDEX_BYTES <= range->length && k->effort; at += alignment) {
         k->token_index = at;
         if (rises(range, at) && find_token_table(k) && find_markers(k) && find_addresses(k))
             return true;
     }
     return false;
+}
+
+bool kallsyms_find(const struct guest_range *range, struct kallsyms *k)
+{
+    return find_aligned(range, 8, k) || find_aligned(range, 4, k);
 }
 
 u32 kallsyms_next_name(const struct kallsyms *k, u64 *at, char text[NAME_MAX_LENGTH + 1])

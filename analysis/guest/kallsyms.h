@@ -6,7 +6,8 @@
  *   6.1.60, 6.2    addresses, num_syms, names, markers, seqs_of_names, token_table, token_index
  *   from 6.5       num_syms, names, markers, token_table, token_index, addresses, seqs_of_names
  *
- * and so has what `addresses` are: see enum address_form. Each table begins on 8 bytes.
+ * and so has what `addresses` are: see enum address_form. Each table begins on 8 bytes, and, since
+ * none holds 64-bit numbers any more, on 4 from 7.0 on.
  * Private to analysis/guest/.
  */
 #ifndef ANALYSIS_GUEST_KALLSYMS_H
@@ -26,7 +27,7 @@ enum { TOKENS = 256, MARKER_STRIDE = 256, NAME_MAX_LENGTH = 1023 };
 /* Offsets from the start of `range`; all tables lie within it. */
 struct kallsyms {
     const struct guest_range *range;
-    u32 count;
+    u32 count, alignment;
     u64 names, markers, token_table, token_index;
     u64 addresses, base; /* base: value of kallsyms_relative_base */
     enum address_form form;

@@ -9,25 +9,30 @@
 static const struct {
     size_t place; /* in struct task_layout */
     const char *path, *older;
+    bool optional; /* else reads as 0 */
 } members[] = {
-    {offsetof(struct task_layout, comm), "task_struct.comm", NULL},
-    {offsetof(struct task_layout, pid), "task_struct.pid", NULL},
-    {offsetof(struct task_layout, tgid), "task_struct.tgid", NULL},
-    {offsetof(struct task_layout, prio), "task_struct.prio", NULL},
-    {offsetof(struct task_layout, state), "task_struct.__state", "task_struct.state"}, /* 5.14 */
-    {offsetof(struct task_layout, exit_state), "task_struct.exit_state", NULL},
-    {offsetof(struct task_layout, cpu), "task_struct.thread_info.cpu",
-     "task_struct.cpu"}, /* 5.16 */
-    {offsetof(struct task_layout, voluntary), "task_struct.nvcsw", NULL},
-    {offsetof(struct task_layout, involuntary), "task_struct.nivcsw", NULL},
+    {offsetof(struct task_layout, comm), "task_struct.comm", NULL, false},
+    {offsetof(struct task_layout, pid), "task_struct.pid", NULL, false},
+    {offsetof(struct task_layout, tgid), "task_struct.tgid", NULL, false},
+    {offsetof(struct task_layout, prio), "task_struct.prio", NULL, false},
+    {offsetof(struct task_layout, state), "task_struct.__state", "task_struct.state",
+     false}, /* 5.14 */
+    {offsetof(struct task_layout, exit_state), "task_struct.exit_state", NULL, false},
+    {offsetof(struct task_layout, cpu), "task_struct.thread_info.cpu", "task_struct.cpu",
+     true}, /* 5.16; a kernel without SMP has none */
+    {offsetof(struct task_layout, voluntary), "task_struct.nvcsw", NULL, false},
+    {offsetof(struct task_layout, involuntary), "task_struct.nivcsw", NULL, false},
 };
 
 struct failure task_layout_find(const struct types *types, struct task_layout *layout)
 {
     for (u32 i = 0; i < ARRAY_SIZE(members); i++) {
         struct member *member = (struct member *)((u8 *)layout + members[i].place);
-        if (!types_member(types, members[i].path, member) &&
-            !(members[i].older && types_member(types, members[i].older, member)))
+        if (types_member(types, members[i].path, member) ||
+            (members[i].older && types_member(types, members[i].older, member)))
+            continue;
+        *member = (struct member){0};
+        if (!members[i].optional)
             return fail(UNSUPPORTED, "the guest kernel's types have no member %s", members[i].path);
     }
     if (layout->comm.size != TASK_COMM)

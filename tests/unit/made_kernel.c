@@ -26,7 +26,7 @@ static void put64(struct made_kernel *made, u64 value)
 
 static u64 begin_table(struct made_kernel *made)
 {
-    made->end = align_up(made->end, 8);
+    made->end = align_up(made->end, made->alignment);
     return made->end;
 }
 
@@ -94,7 +94,8 @@ static void put_names(struct made_kernel *made, enum address_form form, u32 *mar
     char text[256];
     u8 codes[256];
     begin_table(made);
-    put64(made, made->count); /* num_syms is 32 bits, padded */
+    put32(made, made->count); /* num_syms */
+    begin_table(made);
     made->names = made->end;
     for (u32 i = 0; i < made->count; i++) {
         describe(form, i, text);
@@ -173,18 +174,19 @@ void made_kernel_init(struct made_kernel *made, enum made_order order, enum addr
     *made =
         (struct made_kernel){.ram = calloc(1, MADE_RAM),
                              .books = calloc(1, memory_overhead(MADE_RAM)),
+                             .alignment = order == ORDER_7_0 ? 4 : 8,
                              .count = MADE_FUNCTIONS + 4 + (has_percpu(form) ? MADE_PERCPU : 0)};
     memory_init(&made->memory, made->ram, MADE_RAM, made->books);
     map_image(made);
-    made->end = 0x20000 + 24; /* text comes first */
-    if (order != ORDER_6_5)
+    made->end = 0x20000 + (order == ORDER_7_0 ? 20 : 24); /* text comes first */
+    if (order < ORDER_6_5)
         put_addresses(made, form);
     put_names(made, form, markers);
     put_markers(made, markers);
     if (order == ORDER_6_2)
         put_sequence(made);
     put_tokens(made);
-    if (order == ORDER_6_5) {
+    if (order >= ORDER_6_5) {
         put_addresses(made, form);
         put_sequence(made);
     }
@@ -262,18 +264,80 @@ static void make_types(struct btf_maker *maker)
     member(maker, "matrix", 12, 416), member(maker, "parent", 13, 640);
 }
 
+/* The section, of types from the maker. */
+static u64 put_types(struct made_kernel *made, const struct btf_maker *maker, u64 *length)
+{
+    u64 at = begin_table(made);
+    put32(made, BTF_MAGIC | 1 << 16); /* version 1, no flags */
+    put32(made, 24);
+    put32(made, 0), put32(made, maker->type_length);
+    put32(made, maker->type_length), put32(made, maker->string_length);
+    put(made, maker->types, maker->type_length);
+    put(made, maker->strings, maker->string_length);
+    *length = made->end - at;
+    return at;
+}
+
 u64 made_kernel_types(struct made_kernel *made, u64 *length)
 {
     static struct btf_maker maker;
     maker = (struct btf_maker){0};
     make_types(&maker);
-    u64 at = begin_table(made);
-    put32(made, BTF_MAGIC | 1 << 16); /* version 1, no flags */
-    put32(made, 24);
-    put32(made, 0), put32(made, maker.type_length);
-    put32(made, maker.type_length), put32(made, maker.string_length);
-    put(made, maker.types, maker.type_length);
-    put(made, maker.strings, maker.string_length);
-    *length = made->end - at;
-    return at;
+    return put_types(made, &maker, length);
+}
+
+/* Kinds that no member of a task has, in front of those that it has. */
+static void make_other_kinds(struct btf_maker *maker)
+{
+    enum { ENUM = 6, FWD, RESTRICT = 11, FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT, DECL_TAG };
+    enum { ENUM64 = 19 };
+    type(maker, "double", FLOAT, 0, 8);                               /* 8 */
+    type(maker, "tag", DECL_TAG, 0, 1), word(maker, ~0u);             /* 9 */
+    type(maker, "bits", ENUM64, 1, 8);                                /* 10 */
+    word(maker, text(maker, "high")), word(maker, 0), word(maker, 1); /* 1 << 32 */
+    type(maker, "color", ENUM, 1, 4);                                 /* 11 */
+    word(maker, text(maker, "red")), word(maker, 0);
+    type(maker, "mm_struct", FWD, 0, 0);                               /* 12 */
+    type(maker, "", FUNC_PROTO, 1, 0), word(maker, 0), word(maker, 1); /* 13 */
+    type(maker, "schedule", FUNC, 0, 13);                              /* 14 */
+    type(maker, "jiffies", VAR, 0, 1), word(maker, 1);                 /* 15 */
+    type(maker, ".data..percpu", DATASEC, 1, 8);                       /* 16 */
+    word(maker, 15), word(maker, 0), word(maker, 8);
+    type(maker, "", RESTRICT, 0, 1); /* 17 */
+}
+
+static void make_task(struct btf_maker *maker, enum made_task time)
+{
+    enum { INT = 1, ARRAY = 3, STRUCT, VOLATILE = 9, TYPE_TAG = 18 };
+    bool in_thread = time == TASK_5_16;
+    maker->string_length = 1;
+    type(maker, "int", INT, 0, 4), word(maker, 32);           /* 1 */
+    type(maker, "unsigned long", INT, 0, 8), word(maker, 64); /* 2 */
+    type(maker, "char", INT, 0, 1), word(maker, 8);           /* 3 */
+    type(maker, "", ARRAY, 0, 0);                             /* 4: char [16] */
+    word(maker, 3), word(maker, 1), word(maker, 16);
+    type(maker, "", VOLATILE, 0, time == TASK_5_4 ? 2 : 1);    /* 5 */
+    type(maker, "thread_info", STRUCT, in_thread ? 2 : 1, 24); /* 6 */
+    member(maker, "flags", 2, 0);
+    if (in_thread)
+        member(maker, "cpu", 1, 128);
+    type(maker, "rcu", TYPE_TAG, 0, 5); /* 7 */
+    make_other_kinds(maker);
+    type(maker, "task_struct", STRUCT, time <= TASK_5_14 ? 10 : 9, 88);
+    member(maker, "thread_info", 6, 0);
+    member(maker, time == TASK_5_4 ? "state" : "__state", 7, 24 * 8);
+    if (time <= TASK_5_14)
+        member(maker, "cpu", 1, 32 * 8);
+    member(maker, "prio", 1, 40 * 8), member(maker, "exit_state", 1, 44 * 8);
+    member(maker, "pid", 1, 48 * 8), member(maker, "tgid", 1, 52 * 8);
+    member(maker, "nvcsw", 2, 56 * 8), member(maker, "nivcsw", 2, 64 * 8);
+    member(maker, "comm", 4, 72 * 8);
+}
+
+u64 made_kernel_task(struct made_kernel *made, enum made_task time, u64 *length)
+{
+    static struct btf_maker maker;
+    maker = (struct btf_maker){0};
+    make_task(&maker, time);
+    return put_types(made, &maker, length);
 }

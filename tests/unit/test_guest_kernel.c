@@ -1,4 +1,5 @@
 /* Symbols and types of a kernel in guest memory: every layout, damage, and what is said of it. */
+#include "analysis/guest/task.h"
 #include "tests/unit/made_kernel.h"
 
 #include <criterion/criterion.h>
@@ -9,10 +10,12 @@ static const struct {
     enum made_order order;
     enum address_form form;
 } layouts[] = {
-    {ORDER_5_4, FORM_PERCPU_ABSOLUTE}, {ORDER_5_4, FORM_UNSIGNED}, {ORDER_5_4, FORM_ADDRESSES},
-    {ORDER_6_2, FORM_PERCPU_ABSOLUTE}, {ORDER_6_2, FORM_UNSIGNED}, {ORDER_6_2, FORM_ADDRESSES},
-    {ORDER_6_5, FORM_PERCPU_ABSOLUTE}, {ORDER_6_5, FORM_UNSIGNED}, {ORDER_6_5, FORM_ADDRESSES},
-    {ORDER_6_5, FORM_PLACE_RELATIVE},
+    {ORDER_5_4, FORM_PERCPU_ABSOLUTE}, {ORDER_5_4, FORM_UNSIGNED},
+    {ORDER_5_4, FORM_ADDRESSES},       {ORDER_6_2, FORM_PERCPU_ABSOLUTE},
+    {ORDER_6_2, FORM_UNSIGNED},        {ORDER_6_2, FORM_ADDRESSES},
+    {ORDER_6_5, FORM_PERCPU_ABSOLUTE}, {ORDER_6_5, FORM_UNSIGNED},
+    {ORDER_6_5, FORM_ADDRESSES},       {ORDER_6_5, FORM_PLACE_RELATIVE},
+    {ORDER_7_0, FORM_PLACE_RELATIVE},
 };
 
 static struct made_kernel made;
@@ -270,6 +273,34 @@ Test(guest_types, sizes_are_found_by_name)
     cr_expect(types_size(&types, "list_t", &size) && size == 16);
     cr_expect_not(types_size(&types, "none", &size));
     done_types();
+}
+
+Test(guest_types, a_task_is_understood_as_of_each_time)
+{
+    static const struct {
+        enum made_task time;
+        u64 state_size, cpu_offset, cpu_size;
+    } rows[] = {
+        {TASK_5_4, 8, 32, 4},
+        {TASK_5_14, 4, 32, 4},
+        {TASK_5_16, 4, 16, 4},
+        {TASK_ONE_CPU, 4, 0, 0}, /* reads as 0 */
+    };
+    for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct task_layout layout;
+        u64 length;
+        make(ORDER_6_5, FORM_UNSIGNED);
+        u64 at = made_kernel_task(&made, rows[i].time, &length);
+        cr_assert_eq(types_read(made_image(&made) + at, length, &types).code, OK);
+        struct failure failure = task_layout_find(&types, &layout);
+        cr_assert_eq(failure.code, OK, "%u: %s", i, failure.text);
+        cr_expect(layout.state.offset == 24 && layout.state.size == rows[i].state_size, "%u", i);
+        cr_expect_eq(layout.cpu.offset, rows[i].cpu_offset, "%u", i);
+        cr_expect_eq(layout.cpu.size, rows[i].cpu_size, "%u", i);
+        cr_expect(layout.pid.offset == 48 && layout.tgid.offset == 52 && layout.prio.offset == 40);
+        cr_expect(layout.comm.offset == 72 && layout.involuntary.offset == 64);
+        done_types();
+    }
 }
 
 Test(guest_types, are_found_in_the_image_by_their_header)
