@@ -5,12 +5,12 @@
  */
 #include "vmx/carriers/report.h"
 
-#include <capstone/capstone.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/gate.h"
 #include "core/machine.h"
+#include "vmx/carriers/disassemble.h"
 #include "vmx/exits.h"
 #include "vmx/fields.h"
 
@@ -130,7 +130,8 @@ static void print_row(FILE *out, const struct report *report, const struct row *
     char text[24];
     double share = report->exits ? 100.0 * (double)row->exits / (double)report->exits : 0;
     fprintf(out, "  %-20s %10lu %6.2f %%", reason_text(row->reason, text), row->exits, share);
-    if (tsc_hz && report->latency_sum[row->reason]) /* the last exit of a run has no entry after it */
+    if (tsc_hz &&
+        report->latency_sum[row->reason]) /* the last exit of a run has no entry after it */
         fprintf(out, " %10.2f %10.2f", microseconds(report->latency_min[row->reason], tsc_hz),
                 microseconds(report->latency_sum[row->reason] / row->exits, tsc_hz));
     fputc('\n', out);
@@ -155,35 +156,13 @@ void report_exits(FILE *out, const struct report *report, u64 tsc_hz, u32 limit)
 
 /* --- the instruction ------------------------------------------------------------ */
 
-static cs_mode capstone_mode(u32 bits)
-{
-    return bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64;
-}
-
-/* Disassembles at RIP; the caller frees. NULL: no bytes, or no instruction. */
-static cs_insn *decode(const struct report *report, csh *handle)
-{
-    cs_insn *insn = NULL;
-    size_t length = min_u64(report->instruction_length, INSTRUCTION_MAX);
-    if (cs_open(CS_ARCH_X86, capstone_mode(report->mode_bits), handle) != CS_ERR_OK)
-        return NULL;
-    return cs_disasm(*handle, report->instruction, length, report->registers.rip, 1, &insn) ? insn
-                                                                                            : NULL;
-}
-
 u32 report_disassemble(const struct report *report, char *text, size_t size)
 {
-    csh handle = 0;
-    cs_insn *insn = decode(report, &handle);
-    u32 length = insn ? insn->size : 0;
-    if (insn)
-        snprintf(text, size, "%s%s%s", insn->mnemonic, *insn->op_str ? " " : "", insn->op_str);
-    else
-        snprintf(text, size, "?");
-    if (insn)
-        cs_free(insn, 1);
-    if (handle)
-        cs_close(&handle);
+    struct disassembler *d = disassembler_new();
+    u32 length =
+        disassemble(d, report->instruction, min_u64(report->instruction_length, INSTRUCTION_MAX),
+                    report->registers.rip, report->mode_bits, text, size);
+    disassembler_free(d);
     return length;
 }
 

@@ -18,6 +18,9 @@ static struct {
     struct hypervisor hypervisor;
     struct gates gates;
     u8 *tables_start, *tables, *tables_end; /* EPT tables and VMCS pages */
+    const struct observer *observer;
+    struct gate_ops watched; /* the gate's, but for exits that are told the observer first */
+    const struct gate_ops *unwatched;
 } run;
 
 /* --- memory ---------------------------------------------------------------------------- */
@@ -92,6 +95,33 @@ static struct err build_vcpu(const struct host_run *request)
     return NO_ERR;
 }
 
+/* --- the observer -------------------------------------------------------------------------- */
+
+static void tell(void (*what)(void *, struct vcpu *))
+{
+    if (what)
+        what(run.observer->context, &run.hypervisor.vcpu);
+}
+
+static bool watched_exit(struct gate *gate, const struct exit_record *record,
+                         const struct position *at, u64 entered)
+{
+    tell(run.observer->exits);
+    return run.unwatched->exit_begins(gate, record, at, entered);
+}
+
+/* The exits of a replay all pass its gate (vmx/hypervisor.c): whoever wants them stands there, and
+ * runs without anybody are none the slower. */
+static void watch_exits(struct gate *gate)
+{
+    if (!run.observer->exits)
+        return;
+    run.unwatched = gate->ops;
+    run.watched = *gate->ops;
+    run.watched.exit_begins = watched_exit;
+    gate->ops = &run.watched;
+}
+
 /* --- the gate ------------------------------------------------------------------------------ */
 
 static struct err hand_on(void *context, const void *records, u32 length)
@@ -123,27 +153,16 @@ static struct err choose_gate(const struct host_run *request)
     h->machine.gate = mission->mode == MODE_REPLAY
                           ? gates_replay(&run.gates, &request->source, request->world)
                           : gates_record(&run.gates, mission, request->world);
+    watch_exits(h->machine.gate);
     return NO_ERR;
 }
 
 /* --- the run --------------------------------------------------------------------------------- */
 
-static const struct observer *observer_of(const struct host_run *request)
-{
-    static const struct observer nobody;
-    return request->observer ? request->observer : &nobody;
-}
-
-static void tell(const struct observer *o, void (*what)(void *, struct vcpu *))
-{
-    if (what)
-        what(o->context, &run.hypervisor.vcpu);
-}
-
 static u32 show_progress(void *context, u64 exits, u64 guest_ns)
 {
     const struct host_run *request = context;
-    tell(observer_of(request), observer_of(request)->beats);
+    tell(run.observer->beats);
     return request->world->ops->progress(request->world, exits, guest_ns);
 }
 
@@ -185,15 +204,17 @@ static struct err build(const struct host_run *request)
 
 struct err host_run(const struct host_run *request, struct report *report)
 {
+    static const struct observer nobody;
     const struct mission *mission = request->mission;
     struct hypervisor *h = &run.hypervisor;
     memset(&run, 0, sizeof(run));
     memset(report, 0, sizeof(*report));
+    run.observer = request->observer ? request->observer : &nobody;
     struct err error = build(request);
     if (!error.code) {
-        tell(observer_of(request), observer_of(request)->begins);
+        tell(run.observer->begins);
         hypervisor_run(h);
-        tell(observer_of(request), observer_of(request)->ends);
+        tell(run.observer->ends);
         hooks_set(NULL, 0);
         hypervisor_report(h, report);
         if (mission->mode == MODE_REPLAY && !h->gave_up)

@@ -15,6 +15,7 @@
 struct observer {
     void (*begins)(void *context, struct vcpu *); /* the guest is loaded and has not run */
     void (*beats)(void *context, struct vcpu *);  /* at each HEARTBEAT (vmx/hypervisor.h) */
+    void (*exits)(void *context, struct vcpu *);  /* of a replay: at an exit, not yet handled */
     void (*ends)(void *context, struct vcpu *);   /* the run is over, all state still in place */
     void *context;
 };
@@ -26,7 +27,7 @@ struct host_run {
     /* Recording: takes each block of raw records. */
     struct err (*chunk)(void *context, const void *records, u32 length);
     void *context;
-    struct log_source source; /* replaying */
+    struct log_source source;        /* replaying */
     const struct observer *observer; /* NULL: nobody. Hooks that it sets end with the run. */
 };
 
