@@ -32,7 +32,7 @@ static const struct cli_option options[] = {
     {OPTION_INTERVALS, "intervals", "N", "of freq and activity: at most N, as long as that takes"},
     {OPTION_SHARD, "shard", "I/N", "only part I (from 1) of N about equal parts"},
     {OPTION_SYMBOLS, "symbols", NULL,
-     "name the guest kernel's functions, by a replay if they are not known"},
+     "name the guest kernel's functions and instructions, by a replay if they are not known"},
     {'p', "partial", "FILE", "write a partial result for `hindvisor merge` instead"},
     {0},
 };
@@ -168,6 +168,16 @@ static struct failure stream(struct ask *ask, const char *path, struct result *r
     return failure.code ? failure : end;
 }
 
+/* A kernel that is not known leaves nothing to say of its scheduler, but its instructions. */
+static struct failure check_kernel(const struct ask *ask, const struct facts *facts)
+{
+    if (ask->pass.view->events)
+        return facts_kernel(facts);
+    if (ask->symbols && *facts->no_kernel)
+        fprintf(stderr, "hindvisor analyze: no names of functions: %s\n", facts->no_kernel);
+    return NO_FAILURE;
+}
+
 /* What the view needs of the guest's kernel. Symbols are told if they are at hand; a trace that
  * is damaged cannot be replayed, but may have records to look at. */
 static struct failure learn(struct ask *ask, const char *path, struct facts *facts)
@@ -181,10 +191,12 @@ static struct failure learn(struct ask *ask, const char *path, struct facts *fac
     if (needed)
         failure = facts_find(trace, facts);
     else
-        facts_cached_symbols(trace, facts);
+        facts_cached_words(trace, facts);
     trace_close(trace);
+    if (!failure.code)
+        failure = check_kernel(ask, facts);
     query->scheduler = &facts->log;
-    query->symbols = facts->symbols.count ? &facts->symbolizer : NULL;
+    query->symbols = facts->symbols.count || facts->instructions.count ? &facts->symbolizer : NULL;
     if (*facts->log.lacks && ask->pass.view->events)
         fprintf(stderr, "hindvisor analyze: these events lack %s\n", facts->log.lacks);
     return failure;

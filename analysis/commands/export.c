@@ -146,6 +146,9 @@ static struct failure look_at_guest(bool needed, struct guest *guest, struct exp
         ATTEMPT(facts_find(job->trace, &guest->facts));
     else if (!facts_cached(job->trace, &guest->facts))
         return NO_FAILURE;
+    struct failure failure = facts_kernel(&guest->facts);
+    if (failure.code)
+        return needed ? failure : NO_FAILURE;
     guest->events = sched_source(&guest->state, &guest->facts.log);
     job->events = &guest->events;
     job->symbol = symbol;

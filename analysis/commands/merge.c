@@ -36,13 +36,14 @@ static struct failure write_again(const char *path, const struct pass *pass,
     return partial_write(path, pass, result);
 }
 
-/* The guest's symbols, if the trace is where it was and has them: as an analysis of it would. */
-static void find_symbols(struct pass *pass, const struct result *result, struct facts *facts)
+/* Words for the guest's addresses, if the trace is where it was and has them: as an analysis of it
+ * would. */
+static void find_words(struct pass *pass, const struct result *result, struct facts *facts)
 {
     struct trace *trace;
     if (result->traces != 1 || trace_open(result->subject.name, &trace).code)
         return;
-    if (trace_identity(trace) == result->subject.identity && facts_cached_symbols(trace, facts))
+    if (trace_identity(trace) == result->subject.identity && facts_cached_words(trace, facts))
         pass->query.symbols = &facts->symbolizer;
     trace_close(trace);
 }
@@ -50,7 +51,7 @@ static void find_symbols(struct pass *pass, const struct result *result, struct 
 static struct failure print_merged(struct pass *pass, const struct result *result, int format)
 {
     struct facts facts = {0};
-    find_symbols(pass, result, &facts);
+    find_words(pass, result, &facts);
     struct failure failure = print_result(pass, result, format);
     facts_free(&facts);
     return failure;

@@ -91,3 +91,19 @@ void exit_key_note(u32 by, u64 a, u64 b, const struct symbolizer *symbols, char 
         name = name_of_msr(a);
     snprintf(text, EXIT_KEY_TEXT, "%s", name ? name : "");
 }
+
+void exit_tell_code(const struct symbolizer *symbols, u64 rip, struct output *out)
+{
+    char text[EXIT_KEY_TEXT];
+    exit_key_note(BY_RIP, rip, 0, symbols, text);
+    output_name(out, text);
+    exit_tell_instruction(symbols, rip, out);
+}
+
+void exit_tell_instruction(const struct symbolizer *symbols, u64 rip, struct output *out)
+{
+    char text[EXIT_KEY_TEXT];
+    bool known =
+        symbols && symbols->instruction && symbols->instruction(symbols, rip, text, sizeof(text));
+    output_name(out, known ? text : NULL);
+}

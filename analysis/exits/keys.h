@@ -8,11 +8,13 @@ enum exit_by { BY_REASON, BY_PORT, BY_MSR, BY_GPA, BY_RIP, BY_QUALIFICATION };
 
 /* Exit qualifications of I/O and EPT violations: SDM tables 28-5 and 28-7. */
 enum { IO_SIZE = 7, IO_IN = 1 << 3, IO_STRING = 1 << 4, IO_PORT_SHIFT = 16 };
-enum { EPT_WRITE = 1 << 1, EPT_FETCH = 1 << 2 };
+enum { EPT_BY_WRITE = 1 << 1, EPT_BY_FETCH = 1 << 2 };
 enum way { WAY_IN, WAY_OUT, WAY_FETCH };
 static inline enum way way_of_ept(u64 qualification)
 {
-    return qualification & EPT_FETCH ? WAY_FETCH : qualification & EPT_WRITE ? WAY_OUT : WAY_IN;
+    return qualification & EPT_BY_FETCH   ? WAY_FETCH
+           : qualification & EPT_BY_WRITE ? WAY_OUT
+                                          : WAY_IN;
 }
 
 extern const char *const exit_key_names[]; /* by enum exit_by, NULL-terminated */
@@ -26,6 +28,10 @@ enum { EXIT_KEY_TEXT = 96 };
 /* The key as perf kvm stat writes it ("0x3f8:POUT"), and what it is ("uart"), or "". */
 void exit_key_text(u32 by, u64 a, u64 b, char text[EXIT_KEY_TEXT]);
 void exit_key_note(u32 by, u64 a, u64 b, const struct symbolizer *, char text[EXIT_KEY_TEXT]);
+
+/* What is at a RIP: the cells symbol and instruction. `symbols` may be NULL. */
+void exit_tell_code(const struct symbolizer *symbols, u64 rip, struct output *);
+void exit_tell_instruction(const struct symbolizer *symbols, u64 rip, struct output *);
 
 /* Time spent in this exit is not handling: the vCPU was halted. */
 static inline bool exit_is_halt(u64 reason)

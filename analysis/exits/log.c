@@ -3,11 +3,17 @@
 #include "analysis/exits/keys.h"
 
 static const struct column columns[] = {
-    {"exit", "Exit", CELL_COUNT},     {"time_ns", "Guest ns", CELL_NS},
-    {"count", "Count", CELL_COUNT},   {"reason", "VM-EXIT", CELL_TEXT},
-    {"rip", "RIP", CELL_HEX},         {"qualification", "Qualification", CELL_HEX},
-    {"address", "Address", CELL_HEX}, {"value", "Value", CELL_HEX},
+    {"exit", "Exit", CELL_COUNT},
+    {"time_ns", "Guest ns", CELL_NS},
+    {"count", "Count", CELL_COUNT},
+    {"reason", "VM-EXIT", CELL_TEXT},
+    {"rip", "RIP", CELL_HEX},
+    {"qualification", "Qualification", CELL_HEX},
+    {"address", "Address", CELL_HEX},
+    {"value", "Value", CELL_HEX},
     {"time", "Time", CELL_TICKS},
+    {"symbol", "Symbol", CELL_TEXT},
+    {"instruction", "Instruction", CELL_TEXT},
 };
 
 static void wish(const struct query *query, struct column_wishes *wishes)
@@ -19,7 +25,8 @@ static void wish(const struct query *query, struct column_wishes *wishes)
                                 COLUMN(exit, tsc_exit) | COLUMN(exit, tsc_entry);
 }
 
-static void put(const struct slice *slice, size_t i, struct output *out)
+static void put(const struct slice *slice, size_t i, const struct symbolizer *symbols,
+                struct output *out)
 {
     const struct exit_columns *exits = &slice->batch->exit;
     char text[EXIT_KEY_TEXT];
@@ -34,6 +41,7 @@ static void put(const struct slice *slice, size_t i, struct output *out)
     output_number(out, exits->value[i]);
     output_number_if(out, exit_is_timed(exits->tsc_exit[i], exits->tsc_entry[i]),
                      exits->tsc_entry[i] - exits->tsc_exit[i]);
+    exit_tell_code(symbols, exits->rip[i], out);
 }
 
 static struct failure take(void *state, const struct slice *slice, struct output *out)
@@ -41,7 +49,7 @@ static struct failure take(void *state, const struct slice *slice, struct output
     struct log *log = state;
     for (size_t i = slice->begin; i < slice->end && log_wants(log); i++) {
         log_row(log);
-        put(slice, i, out);
+        put(slice, i, log->query->symbols, out);
     }
     return NO_FAILURE;
 }

@@ -325,21 +325,22 @@ static int by_time(const void *left, const void *right)
     return l != r ? (l > r ? -1 : 1) : by_samples(left, right);
 }
 
-#define PERF_COLUMNS(key, note)                                                                   \
-    {key, "VM-EXIT", CELL_TEXT}, {"name", note, CELL_TEXT}, {"samples", "Samples", CELL_COUNT},   \
+#define PERF_COLUMNS(key, note, ...)                                                              \
+    {key, "VM-EXIT", CELL_TEXT}, {"name", note, CELL_TEXT},                                       \
+        __VA_ARGS__{"samples", "Samples", CELL_COUNT},                                            \
         {"samples_percent", "Samples%", CELL_SHARE}, {"time_percent", "Time%", CELL_SHARE},       \
         {"min", "Min", CELL_TICKS}, {"max", "Max", CELL_TICKS}, {"avg", "Avg", CELL_TICKS},       \
         {"p50", "p50", CELL_TICKS}, {"p90", "p90", CELL_TICKS}, {"p99", "p99", CELL_TICKS},       \
         {"p99_9", "p99.9", CELL_TICKS}, {"time", NULL, CELL_TICKS}, {"halted", NULL, CELL_TICKS}, \
         {"untimed", NULL, CELL_COUNT},
 
-enum { PERF_COLUMN_COUNT = 15 };
-static const struct column exit_columns[][PERF_COLUMN_COUNT] = {
+enum { PERF_COLUMN_COUNT = 15, RIP_COLUMN_COUNT };
+static const struct column exit_columns[][RIP_COLUMN_COUNT] = {
     [BY_REASON] = {PERF_COLUMNS("reason", NULL)},
     [BY_PORT] = {PERF_COLUMNS("port", "Device")},
     [BY_MSR] = {PERF_COLUMNS("msr", "Name")},
     [BY_GPA] = {PERF_COLUMNS("gpa", "Device")},
-    [BY_RIP] = {PERF_COLUMNS("rip", "Symbol")},
+    [BY_RIP] = {PERF_COLUMNS("rip", "Symbol", {"instruction", "Instruction", CELL_TEXT}, )},
     [BY_QUALIFICATION] = {PERF_COLUMNS("qualification", NULL)},
 };
 
@@ -362,11 +363,13 @@ static void tell_row(const struct exits_state *s, const struct exit_row *row,
     output_text(out, text);
     exit_key_note(s->by, row->key.a, row->key.b, query->symbols, text);
     output_name(out, text);
+    if (s->by == BY_RIP)
+        exit_tell_instruction(query->symbols, row->key.a, out);
     tell_numbers(row, out);
 }
 
 /* The rows that were not asked for, as one. */
-static void tell_others(void **rows, u32 count, struct output *out)
+static void tell_others(const struct exits_state *s, void **rows, u32 count, struct output *out)
 {
     struct exit_row all = {0};
     char text[EXIT_KEY_TEXT];
@@ -380,6 +383,8 @@ static void tell_others(void **rows, u32 count, struct output *out)
     snprintf(text, sizeof(text), "(%u others)", count);
     output_text(out, text);
     output_none(out);
+    if (s->by == BY_RIP)
+        output_none(out);
     tell_numbers(&all, out);
     histogram_free(&all.latency);
 }
@@ -389,11 +394,12 @@ static void tell_rows(const struct exits_state *s, const struct query *query, st
 {
     void **rows = tally_sorted(&s->rows, order);
     u32 shown = (u32)min_u64(s->rows.count, query->rows);
-    output_table(out, "exits", exit_columns[s->by], PERF_COLUMN_COUNT, 0);
+    output_table(out, "exits", exit_columns[s->by],
+                 s->by == BY_RIP ? RIP_COLUMN_COUNT : PERF_COLUMN_COUNT, 0);
     for (u32 i = 0; rows && i < shown; i++)
         tell_row(s, rows[i], query, out);
     if (rows && shown < s->rows.count)
-        tell_others(rows + shown, s->rows.count - shown, out);
+        tell_others(s, rows + shown, s->rows.count - shown, out);
     free(rows);
 }
 

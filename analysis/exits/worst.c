@@ -133,28 +133,33 @@ static void what_of(const struct worst_row *row, char *text, size_t size)
 static void worst_tell(const void *state, const struct query *query, struct output *out)
 {
     static const struct column columns[] = {
-        {"exit", "Exit", CELL_COUNT},    {"time_ns", "Guest ns", CELL_NS},
-        {"count", NULL, CELL_COUNT},     {"reason", "VM-EXIT", CELL_TEXT},
-        {"what", "What", CELL_TEXT},     {"rip", "RIP", CELL_HEX},
-        {"symbol", "Symbol", CELL_TEXT}, {"qualification", "Qualification", CELL_HEX},
-        {"address", NULL, CELL_HEX},     {"time", "Time", CELL_TICKS},
+        {"exit", "Exit", CELL_COUNT},
+        {"time_ns", "Guest ns", CELL_NS},
+        {"count", NULL, CELL_COUNT},
+        {"reason", "VM-EXIT", CELL_TEXT},
+        {"what", "What", CELL_TEXT},
+        {"rip", "RIP", CELL_HEX},
+        {"symbol", "Symbol", CELL_TEXT},
+        {"instruction", "Instruction", CELL_TEXT},
+        {"qualification", "Qualification", CELL_HEX},
+        {"address", NULL, CELL_HEX},
+        {"time", "Time", CELL_TICKS},
     };
     const struct worst_state *s = state;
     u64 shown = query->rows == NEVER ? WORST_SHOWN : query->rows;
     output_table(out, "exits", columns, ARRAY_SIZE(columns), 0);
     for (u32 i = 0; i < min_u64(s->count, shown); i++) {
         const struct worst_row *row = &s->rows[i];
-        char reason[EXIT_KEY_TEXT], what[2 * EXIT_KEY_TEXT], symbol[EXIT_KEY_TEXT];
+        char reason[EXIT_KEY_TEXT], what[2 * EXIT_KEY_TEXT];
         exit_key_text(BY_REASON, row->reason, 0, reason);
         what_of(row, what, sizeof(what));
-        exit_key_note(BY_RIP, row->rip, 0, query->symbols, symbol);
         output_number(out, row->exit);
         output_number(out, row->guest_ns);
         output_number(out, row->count);
         output_text(out, reason);
         output_name(out, what);
         output_number(out, row->rip);
-        output_name(out, symbol);
+        exit_tell_code(query->symbols, row->rip, out);
         output_number(out, row->qualification);
         output_number(out, row->address);
         output_number(out, row->time);

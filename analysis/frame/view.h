@@ -35,10 +35,12 @@ struct sched_log; /* analysis/scheduler/events.h */
 struct freq_keys; /* analysis/frame/freq.h */
 struct view;
 
-/* Names for guest addresses, from introspection. */
+/* Words for guest addresses, from introspection. false: not known. */
 struct symbolizer {
-    /* "tick_handle_periodic+0x1f"; false: not known. */
+    /* "tick_handle_periodic+0x1f" */
     bool (*name)(const struct symbolizer *, u64 address, char *text, size_t size);
+    /* "out dx, al": the instruction at the RIP of an exit. NULL: none is known. */
+    bool (*instruction)(const struct symbolizer *, u64 rip, char *text, size_t size);
 };
 
 /* How to look. */

@@ -17,7 +17,7 @@
 #include "trace/failure.h"
 
 #define CACHE_NAME "guest.cache"
-enum { CACHE_VERSION = 1 };
+enum { CACHE_VERSION = 2 };
 
 enum cache_section {
     CACHE_BANNER,       /* "Linux version ..." */
@@ -26,6 +26,8 @@ enum cache_section {
     CACHE_EVENTS,       /* struct sched_event each */
     CACHE_TASKS,        /* struct sched_name each */
     CACHE_LACKS,        /* what this kernel does not give, in words */
+    CACHE_NO_KERNEL,    /* why nothing is known of the kernel, in words; else empty */
+    CACHE_INSTRUCTIONS, /* struct instruction each */
     CACHE_SECTIONS
 };
 

@@ -9,8 +9,11 @@
 
 #include "analysis/frame/pass.h"
 #include "analysis/guest/cache.h"
+#include "vmx/carriers/disassemble.h"
 
-#define SYMBOL_SECTIONS (BIT(CACHE_BANNER) | BIT(CACHE_SYMBOLS) | BIT(CACHE_SYMBOL_NAMES))
+#define WORD_SECTIONS                                                                          \
+    (BIT(CACHE_BANNER) | BIT(CACHE_SYMBOLS) | BIT(CACHE_SYMBOL_NAMES) | BIT(CACHE_NO_KERNEL) | \
+     BIT(CACHE_INSTRUCTIONS))
 #define EVENT_SECTIONS (BIT(CACHE_EVENTS) | BIT(CACHE_TASKS) | BIT(CACHE_LACKS))
 
 /* --- names of addresses ------------------------------------------------------------------------
@@ -31,16 +34,30 @@ static bool name_address(const struct symbolizer *symbolizer, u64 address, char 
     return true;
 }
 
+static bool name_instruction(const struct symbolizer *symbolizer, u64 rip, char *text, size_t size)
+{
+    const struct facts *facts = (const struct facts *)symbolizer; /* its first member */
+    const struct instruction *i = instruction_at(&facts->instructions, rip);
+    return i && disassemble(facts->disassembler, i->bytes, i->length, rip, i->bits, text, size);
+}
+
 void facts_init(struct facts *facts)
 {
-    *facts = (struct facts){.symbolizer = {name_address}};
+    *facts = (struct facts){.symbolizer = {name_address, name_instruction}};
 }
 
 void facts_free(struct facts *facts)
 {
     symbols_free(&facts->symbols);
     sched_log_free(&facts->log);
+    instructions_free(&facts->instructions);
+    disassembler_free(facts->disassembler);
     facts_init(facts);
+}
+
+struct failure facts_kernel(const struct facts *facts)
+{
+    return *facts->no_kernel ? fail(UNSUPPORTED, "%s", facts->no_kernel) : NO_FAILURE;
 }
 
 /* --- from the cache -----------------------------------------------------------------------------
@@ -117,28 +134,47 @@ static bool take_events(struct cache *cache, struct facts *facts)
     return true;
 }
 
+static bool take_kernel(struct cache *cache, u64 sections, struct facts *facts)
+{
+    take_text(cache, CACHE_NO_KERNEL, facts->no_kernel, sizeof(facts->no_kernel));
+    if (*facts->no_kernel)
+        return true;
+    return take_symbols(cache, facts) &&
+           (!(sections & EVENT_SECTIONS) || take_events(cache, facts));
+}
+
+static bool take_instructions(struct cache *cache, struct facts *facts)
+{
+    u64 count;
+    if (!rows_of(cache, CACHE_INSTRUCTIONS, sizeof(struct instruction), &count) ||
+        !instructions_are_good(cache->section[CACHE_INSTRUCTIONS].data, count))
+        return false;
+    facts->instructions = (struct instructions){move(cache, CACHE_INSTRUCTIONS), (u32)count};
+    facts->disassembler = count ? disassembler_new() : NULL;
+    return true;
+}
+
 static bool take_cache(struct trace *trace, u64 sections, struct facts *facts)
 {
     struct cache cache;
     facts_init(facts);
     if (!cache_read(trace_path(trace), trace_identity(trace), sections, &cache))
         return false;
-    bool good =
-        take_symbols(&cache, facts) && (!(sections & EVENT_SECTIONS) || take_events(&cache, facts));
+    bool good = take_kernel(&cache, sections, facts) && take_instructions(&cache, facts);
     cache_free(&cache);
     if (!good)
         facts_free(facts);
     return good;
 }
 
-bool facts_cached_symbols(struct trace *trace, struct facts *facts)
+bool facts_cached_words(struct trace *trace, struct facts *facts)
 {
-    return take_cache(trace, SYMBOL_SECTIONS, facts);
+    return take_cache(trace, WORD_SECTIONS, facts);
 }
 
 bool facts_cached(struct trace *trace, struct facts *facts)
 {
-    return take_cache(trace, SYMBOL_SECTIONS | EVENT_SECTIONS, facts);
+    return take_cache(trace, WORD_SECTIONS | EVENT_SECTIONS, facts);
 }
 
 /* --- to the cache --------------------------------------------------------------------------------
@@ -148,6 +184,7 @@ void facts_keep(struct trace *trace, const struct facts *facts)
 {
     const struct sched_log *log = &facts->log;
     const struct symbols *symbols = &facts->symbols;
+    const struct instructions *instructions = &facts->instructions;
     struct cache cache = {
         .section =
             {
@@ -157,6 +194,9 @@ void facts_keep(struct trace *trace, const struct facts *facts)
                 [CACHE_EVENTS] = {log->events, log->event_count * sizeof(*log->events)},
                 [CACHE_TASKS] = {log->names, log->name_count * sizeof(*log->names)},
                 [CACHE_LACKS] = {(void *)log->lacks, strlen(log->lacks)},
+                [CACHE_NO_KERNEL] = {(void *)facts->no_kernel, strlen(facts->no_kernel)},
+                [CACHE_INSTRUCTIONS] = {instructions->table,
+                                        instructions->count * sizeof(*instructions->table)},
             },
     };
     cache_write(trace_path(trace), trace_identity(trace), &cache);

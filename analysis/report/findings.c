@@ -158,7 +158,9 @@ static struct failure look(struct findings *f, findings_learner *learn)
     for (u32 s = 0; s < STREAM_COUNT; s++)
         f->totals[s] = trace_totals(trace, s);
     f->images = trace_check_images(trace);
-    if (!facts_cached(trace, &f->facts))
+    f->looked = facts_cached(trace, &f->facts);
+    f->kernel = facts_kernel(&f->facts);
+    if (!f->looked)
         f->kernel = fail(UNSUPPORTED, "the guest's kernel is not known yet: that takes a replay, "
                                       "and none was wanted");
     if (learn)

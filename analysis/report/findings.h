@@ -37,6 +37,7 @@ struct findings {
     struct trace_totals totals[STREAM_COUNT];
     struct failure images; /* do the guest's images have their hashes? */
     struct facts facts;    /* of the guest's kernel */
+    bool looked;           /* somebody has looked for those in a replay, now or earlier */
     struct failure kernel; /* code: there are none of those, and this is why */
     struct result covered; /* without a state */
     struct answer answers[ANSWERS_MAX];

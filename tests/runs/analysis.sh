@@ -82,6 +82,20 @@ for length in "--interval 1ms" "--intervals 7"; do
     result "accesses-over-time-are-all-accesses$(tr ' ' - <<<"$length")" $? "$work/out" "$work/err"
 done
 
+# --- instructions: by a replay, of guests without a kernel that is known, in all modes -----------------------
+must_record modes "$work/modes"
+for trace in count modes; do
+    expect "symbols-of-$trace-are-not-known" 0 'no names of functions' "$hindvisor" analyze exits --by rip --symbols "$work/$trace"
+    analyze exits --show log --format csv "$work/$trace" | awk -f "$root/tests/runs/instructions.awk" >"$work/out"
+    [ "$(wc -l <"$work/out")" = 1 ] && [ "$(awk '{ print $2 }' "$work/out")" -gt 3000 ]
+    result "instructions-explain-exits-of-$trace" $? "$work/out" "$work/err"
+done
+analyze exits --by rip --format json "$work/modes" | grep -q '"instruction":"rep outsb dx, byte ptr \[si\]"'
+result instructions-in-16-bit-code $? "$work/err"
+rm "$work/count/guest.cache"
+analyze exits --by rip --format json "$work/count" | grep -q '"instruction":null' && [ ! -e "$work/count/guest.cache" ]
+result no-instructions-without-a-cache $? "$work/err"
+
 # --- shards ----------------------------------------------------------------------------------------------
 merge_equals() { # TRACE VIEW SHOW OPTION...
     local trace=$work/$1 i

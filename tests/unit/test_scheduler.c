@@ -263,7 +263,9 @@ struct made {
     struct sched_name tasks[2];
     struct symbol symbols[2];
     char symbol_names[8];
-    u64 cut; /* bytes that the table of events lacks */
+    struct instruction instructions[2];
+    u64 cut;               /* bytes that the table of events lacks */
+    const char *no_kernel; /* NULL: there is one */
 };
 
 static struct made good_facts(void)
@@ -273,6 +275,8 @@ static struct made good_facts(void)
         .tasks = {{0, 0, "idle"}, {1, 1, "init"}},
         .symbols = {{0xffffffff81000000, 0, 'T'}, {0xffffffff81000100, 4, 'T'}},
         .symbol_names = "one\0two",
+        .instructions = {{.rip = 1, .bits = 64},
+                         {.rip = 2, .bits = 64, .length = 1, .bytes = {0xf4}}},
     };
 }
 
@@ -287,6 +291,9 @@ static bool is_taken(struct trace *trace, struct made made)
                 [CACHE_SYMBOL_NAMES] = {made.symbol_names, sizeof(made.symbol_names)},
                 [CACHE_EVENTS] = {made.events, sizeof(made.events) - made.cut},
                 [CACHE_TASKS] = {made.tasks, sizeof(made.tasks)},
+                [CACHE_NO_KERNEL] = {(void *)made.no_kernel,
+                                     made.no_kernel ? strlen(made.no_kernel) : 0},
+                [CACHE_INSTRUCTIONS] = {made.instructions, sizeof(made.instructions)},
             },
     };
     cr_assert_eq(cache_write(trace_path(trace), trace_identity(trace), &cache).code, OK);
@@ -312,6 +319,29 @@ Test(scheduler, facts_come_back_from_the_cache)
     cr_assert(s->name(s, 0xffffffff81000000, text, sizeof(text)));
     cr_expect_str_eq(text, "one");
     cr_expect_not(s->name(s, 0x400000, text, sizeof(text)), "not the kernel's");
+    cr_assert(s->instruction(s, 2, text, sizeof(text)));
+    cr_expect_str_eq(text, "hlt");
+    cr_expect_not(s->instruction(s, 1, text, sizeof(text)), "no bytes");
+    cr_expect_not(s->instruction(s, 3, text, sizeof(text)));
+    cr_expect_eq(facts_kernel(&facts).code, OK);
+    facts_free(&facts);
+    trace_close(trace);
+}
+
+Test(scheduler, a_guest_without_a_known_kernel_is_remembered_with_its_instructions)
+{
+    struct trace *trace = make_trace();
+    struct made made = good_facts();
+    struct facts facts;
+    char text[64];
+    made.no_kernel = "it is an oven";
+    made.symbol_names[7] = 'x'; /* not looked at */
+    cr_assert(is_taken(trace, made));
+    cr_assert(facts_cached(trace, &facts));
+    cr_expect_str_eq(facts_kernel(&facts).text, "it is an oven");
+    cr_expect_eq(facts.log.event_count, 0);
+    cr_expect_not(facts.symbolizer.name(&facts.symbolizer, 0xffffffff81000000, text, sizeof(text)));
+    cr_expect(facts.symbolizer.instruction(&facts.symbolizer, 2, text, sizeof(text)));
     facts_free(&facts);
     trace_close(trace);
 }
@@ -319,7 +349,7 @@ Test(scheduler, facts_come_back_from_the_cache)
 Test(scheduler, facts_that_cannot_be_are_refused)
 {
     struct trace *trace = make_trace();
-    struct made made[8];
+    struct made made[9];
     for (u32 i = 0; i < ARRAY_SIZE(made); i++)
         made[i] = good_facts();
     made[0].events[1].task = 2;
@@ -330,6 +360,7 @@ Test(scheduler, facts_that_cannot_be_are_refused)
     made[5].symbols[1].name = 8;
     made[6].symbol_names[7] = 'x';
     made[7].cut = 1;
+    made[8].instructions[0].rip = 2;
     for (u32 i = 0; i < ARRAY_SIZE(made); i++)
         cr_expect_not(is_taken(trace, made[i]), "case %u", i);
     trace_close(trace);
