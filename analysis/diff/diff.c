@@ -84,10 +84,7 @@ static bool count(struct diff_totals *totals, const struct moment *moment)
     totals->records++;
     totals->kinds[moment->record.kind]++;
     totals->last_ns = moment->ns;
-    if (moment->record.kind != REC_EXIT)
-        return true;
-    totals->exits++;
-    return add_latency(totals, &moment->record.exit);
+    return moment->record.kind != REC_EXIT || add_latency(totals, &moment->record.exit);
 }
 
 static struct failure fill(struct side *side)
@@ -221,11 +218,13 @@ static void pass_difference(struct diff *d)
 /* --- the traces
  * ----------------------------------------------------------------------------------- */
 
-static void show_progress(const struct diff *d, u64 of)
+/* By A's next record: exits themselves may have been dropped with the observations. */
+static void show_progress(struct diff *d)
 {
-    u64 done = d->result->totals[DIFF_A].exits;
-    if (d->options->progress && d->result->totals[DIFF_A].records % 8192 < DIFF_WINDOW)
-        d->options->progress(d->options->progress_context, done, of);
+    const struct diff_totals *a = &d->result->totals[DIFF_A];
+    u64 done = d->sides[DIFF_A].count ? ahead(&d->sides[DIFF_A], 0)->exit : a->exits;
+    if (d->options->progress && a->records % 8192 < DIFF_WINDOW)
+        d->options->progress(d->options->progress_context, done, a->exits);
 }
 
 /* One step further on both sides; there is at least one record. */
@@ -246,7 +245,7 @@ static void step(struct diff *d)
     }
 }
 
-static struct failure compare_all(struct diff *d, u64 exits)
+static struct failure compare_all(struct diff *d)
 {
     struct side *a = &d->sides[DIFF_A], *b = &d->sides[DIFF_B];
     for (;;) {
@@ -255,7 +254,7 @@ static struct failure compare_all(struct diff *d, u64 exits)
         if (!a->count && !b->count)
             return NO_FAILURE;
         step(d);
-        show_progress(d, exits);
+        show_progress(d);
     }
 }
 
@@ -263,7 +262,9 @@ static struct failure compare_traces(struct diff *d, struct trace *a, struct tra
 {
     ATTEMPT(moments_begin(&d->sides[DIFF_A].moments, a, 0, NEVER));
     ATTEMPT(moments_begin(&d->sides[DIFF_B].moments, b, 0, NEVER));
-    return compare_all(d, trace_totals(a, STREAM_OBSERVATION).exits);
+    d->result->totals[DIFF_A].exits = trace_exits(a);
+    d->result->totals[DIFF_B].exits = trace_exits(b);
+    return compare_all(d);
 }
 
 struct failure diff_traces(struct trace *a, struct trace *b, const struct diff_options *options,

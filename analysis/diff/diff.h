@@ -35,7 +35,8 @@ enum { DIFF_REASONS = 128 }; /* exit reasons above are counted with the last */
 
 /* What one trace holds, for the comparison of distributions. */
 struct diff_totals {
-    u64 records, exits, last_ns;
+    u64 records, last_ns;
+    u64 exits; /* of the trace, with records or without (its observations may have been dropped) */
     u64 kinds[REC_KIND_LIMIT];
     struct histogram latencies[DIFF_REASONS]; /* exit to entry, host TSC ticks */
 };

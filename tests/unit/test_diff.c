@@ -116,6 +116,34 @@ Test(diff, a_trace_is_the_same_as_itself)
     end();
 }
 
+static u64 told_exit, told_of;
+
+static void note_progress(void *context, u64 exit, u64 of)
+{
+    (void)context;
+    told_exit = exit;
+    told_of = of;
+}
+
+Test(diff, exits_of_traces_whose_observations_were_dropped_are_counted)
+{
+    struct diff_options options = {.context = 3, .progress = note_progress};
+    static const char *const names[] = {"a", "b"};
+    for (u32 s = 0; s < DIFF_SIDES; s++) {
+        begin();
+        trace_close(finish(names[s]));
+        cr_assert_eq(trace_drop_observations(scratch_path(names[s])).code, OK);
+        cr_assert_eq(trace_open(scratch_path(names[s]), &traces[s]).code, OK);
+    }
+    cr_assert_eq(diff_traces(traces[DIFF_A], traces[DIFF_B], &options, &result).code, OK);
+    expect(0, 0, 0, 0);
+    cr_expect_eq(result.totals[DIFF_A].exits, EXITS);
+    cr_expect_eq(result.totals[DIFF_B].exits, EXITS);
+    cr_expect(told_of == EXITS && told_exit && told_exit <= EXITS, "%lu of %lu", told_exit,
+              told_of);
+    end();
+}
+
 Test(diff, each_field_is_compared)
 {
     for (u32 kind = 0; kind < REC_KIND_LIMIT; kind++) {

@@ -237,7 +237,7 @@ static bool put_moment(struct walk *w, const struct moment *moment)
 static void show_progress(const struct walk *w, u64 exit)
 {
     const struct export_job *job = w->x->job;
-    u64 last = trace_totals(job->trace, STREAM_OBSERVATION).exits;
+    u64 last = trace_exits(job->trace);
     if (job->progress && exit % 8192 == 0)
         job->progress(job->progress_context, exit, min_u64(last, job->to));
 }
