@@ -45,10 +45,11 @@ static void see_tsc(struct guest_time *t, const struct exit_record *exit)
 {
     if (!t->tells_idle && exit->reason == EXIT_HLT)
         t->exact = false;
-    if (t->exact || !gives_tsc(exit))
+    if (t->exact || t->tsc_blind || !gives_tsc(exit))
         return;
     t->skipped = exit->value - t->tsc_offset - exit->count;
     t->exact = true;
+    t->by_tsc = t->by_tsc || t->lost;
     t->lost = false;
 }
 
@@ -64,6 +65,7 @@ static u64 at_count(struct guest_time *t, const struct exit_record *exit)
     at_usual_exit(t, exit->count);
     if (exit->reason == EXIT_MSR_WRITE && exit->address == MSR_TSC) {
         t->tsc_offset = exit->value - t->now;
+        t->tsc_blind = t->lost;
         t->tsc_set = true;
     }
     return t->now;
@@ -146,7 +148,7 @@ void guest_time_wish(const struct guest_time *t, struct column_wishes *wishes)
 void guest_time_lose(struct guest_time *t)
 {
     t->lost = true;
-    t->exact = false;
+    t->exact = t->by_tsc = false;
 }
 
 static u64 at_arrival(struct guest_time *t, const struct arrival_record *arrival)
@@ -176,7 +178,7 @@ static u64 at_idle(struct guest_time *t, const struct idle_record *idle)
     if (idle->until > t->now) { /* else the trace is damaged */
         t->skipped = idle->until - t->count;
         t->exact = true;
-        t->lost = false;
+        t->lost = t->by_tsc = false;
     }
     return come_to(t, idle->until);
 }

@@ -18,12 +18,15 @@ struct guest_time {
     bool exact;   /* false: `now` is reckoned, or not later than the truth */
     bool lost;    /* records are missing, and nothing since has shown the time */
     bool tsc_set; /* the guest has written its TSC: a sight of it from then on needs that write */
+    bool by_tsc;  /* nothing but the guest's TSC has shown the time since it was lost: right if the
+                     guest had not written that before */
     /* Private. */
     bool host;       /* clock policy */
     bool tells_idle; /* the recorder wrote idle records */
     u64 skipped;     /* policy `count`: guest ns - guest count */
     u64 count;       /* of the last exit */
-    u64 tsc_offset;  /* what the guest's TSC is ahead of guest time */
+    u64 tsc_offset;  /* what the guest's TSC is ahead of guest time; */
+    bool tsc_blind;  /* ... not known: it was written while the time was lost */
     u64 tsc_hz;      /* of the host; 0: not known */
     u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
     u64 read_tsc;

@@ -61,7 +61,7 @@ struct seam {
     u64 identity;
     struct exit_range range;
     u64 range_chunks, end_chunk;
-    bool tsc_written;
+    bool tsc_written; /* in what came before */
 };
 
 static void seam_begin(struct seam *seam, const struct result *part)
@@ -85,10 +85,11 @@ static struct failure seam_check(const struct seam *seam, const char *path,
                     path);
     if (next->first_chunk < seam->end_chunk)
         return fail(BAD_INPUT, "%.300s: its part of the trace is in another file already", path);
-    if (seam->tsc_written && next->chunks)
+    if (seam->tsc_written && next->by_tsc && next->chunks)
         return fail(UNSUPPORTED,
-                    "%.300s: the guest has set its TSC before this part begins, so that a shard "
-                    "cannot know guest time; analyse the trace without --shard",
+                    "%.300s: the guest has set its TSC before this part begins and was never idle "
+                    "since, so that a shard cannot know guest time; analyse the trace without "
+                    "--shard",
                     path);
     return NO_FAILURE;
 }
@@ -144,7 +145,9 @@ static struct failure add_part(struct seam *seam, const struct pass *pass, struc
         add_subject(into, next);
     }
     add_coverage(into, next);
+    bool tsc_written = same && seam->tsc_written;
     seam_begin(seam, next);
+    seam->tsc_written |= tsc_written;
     if (!pass->view->merge(into->state, next->state, follows))
         return fail(NO_SPACE, "%.300s: with it there are too many different keys, or no memory",
                     path);

@@ -22,7 +22,8 @@ static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
     N(range.first)        \
     N(range.last)         \
     N(range_exits)        \
-    N(range_first_chunk) N(range_chunks) N(first_chunk) N(chunks) N(tsc_written) N(damaged)
+    N(range_first_chunk)  \
+    N(range_chunks) N(first_chunk) N(chunks) N(tsc_written) N(by_tsc) N(damaged)
 
 static void save_head(struct pack *pack, const struct pass *pass, const struct result *result)
 {

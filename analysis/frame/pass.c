@@ -208,16 +208,24 @@ static bool look_over(struct walk *w, size_t chunk)
     return true;
 }
 
-/* A shard cannot afford the whole way: it goes back to a chunk that shows the time. */
+/* A shard cannot afford the whole way: it goes back to a chunk that shows the time. One where only
+ * the guest's TSC does will do, but as the guest may have set that before, a surer one is looked
+ * for a little further back. */
 static size_t nearest_reading(struct walk *w, size_t chunk)
 {
+    enum { FURTHER = 16 };
     struct timeline fresh = w->clock;
-    while (chunk > 0) {
+    size_t by_tsc = 0; /* 0: none so far, or it is the start, where the time is known */
+    bool sure = false;
+    while (chunk > 0 && !sure && (!by_tsc || by_tsc - chunk < FURTHER)) {
         w->clock = fresh;
         guest_time_lose(&w->clock.time);
-        if (look_over(w, --chunk) && !w->clock.time.lost)
-            break;
+        bool shown = look_over(w, --chunk) && !w->clock.time.lost;
+        sure = shown && !w->clock.time.by_tsc;
+        by_tsc = shown && !by_tsc ? chunk : by_tsc;
     }
+    if (!sure && chunk > 0)
+        chunk = by_tsc;
     w->clock = fresh;
     if (chunk > 0)
         guest_time_lose(&w->clock.time);
@@ -248,6 +256,7 @@ static struct failure walk_chunks(struct walk *w)
     struct trace_batch batch;
     const struct result *r = w->result;
     catch_up(w);
+    w->result->by_tsc = w->clock.time.by_tsc;
     for (u64 chunk = r->first_chunk; w->alive && chunk < r->first_chunk + r->chunks; chunk++) {
         struct failure failure = read_chunk(w, chunk, &batch);
         if (failure.code == NO_SPACE)

@@ -26,7 +26,8 @@ struct result {
     bool gaps;               /* merged from parts that do not follow each other */
     u64 first_chunk, chunks; /* seen, as block numbers, and those that the whole range takes */
     u64 range_first_chunk, range_chunks;
-    bool tsc_written; /* the guest set its TSC in what was seen (timeline.h) */
+    bool tsc_written; /* the guest set its TSC in what was seen, */
+    bool by_tsc;      /* and where it begins, nothing but that TSC told the time (timeline.h) */
     u64 damaged;      /* chunks that could not be read; */
     char damage[512]; /* the first one's reason */
     void *state;      /* the view's; the caller ends it */

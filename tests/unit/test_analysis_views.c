@@ -7,6 +7,7 @@
 #include "analysis/scheduler/events.h"
 #include "core/machine.h"
 #include "trace/batch.h"
+#include "vmx/exits.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -26,7 +27,10 @@ static void teardown(void)
 
 TestSuite(analysis_views, .init = setup, .fini = teardown);
 
-static const char *make_trace(const char *name, u32 clock)
+typedef void change_function(struct sample *, u32 chunk);
+
+/* With what `change` does to each chunk, unless that is NULL. */
+static const char *make_changed(const char *name, u32 clock, u32 chunks, change_function *change)
 {
     struct sample s = {0};
     struct trace_writer *writer;
@@ -38,15 +42,22 @@ static const char *make_trace(const char *name, u32 clock)
     cr_assert_eq(
         trace_create(path, &manifest, scratch_path("kernel"), NULL, TRACE_SYNC_NEVER, &writer).code,
         OK);
-    for (u32 i = 0; i < CHUNKS; i++) {
+    for (u32 i = 0; i < chunks; i++) {
         sample_chunk(&s, EXITS, CLOCKS);
-        if (i == CHUNKS - 1)
+        if (change)
+            change(&s, i);
+        if (i == chunks - 1)
             sample_end(&s);
         cr_assert_eq(trace_append_chunk(writer, s.raw, s.used).code, OK);
     }
     cr_assert_eq(trace_finish(writer).code, OK);
     free(s.raw);
     return path;
+}
+
+static const char *make_trace(const char *name, u32 clock)
+{
+    return make_changed(name, clock, CHUNKS, NULL);
 }
 
 /* --- columns -------------------------------------------------------------------------------------
@@ -323,6 +334,97 @@ static void check_shards(struct pass pass, const char *path, u32 shards)
         free(paths[i]);
     free(whole);
     free(merged);
+}
+
+/* --- shards of a guest that sets its TSC -------------------------------------------------------
+ */
+
+enum { TSC_MSR = 0x10, TSC_JUMP = 1000000 };
+
+/* The guest's first write of an MSR is one of its TSC, which jumps ahead, and readings follow. */
+static void set_tsc(struct sample *s, u32 chunk)
+{
+    static bool written;
+    written = written && chunk;
+    for (size_t at = 0; at < s->used; at += record_size(*(u16 *)(s->raw + at))) {
+        struct exit_record *exit = (struct exit_record *)(s->raw + at);
+        if (exit->kind != REC_EXIT)
+            continue;
+        if (written && exit->reason == EXIT_RDTSC)
+            exit->value += TSC_JUMP;
+        if (written || exit->reason != EXIT_MSR_WRITE)
+            continue;
+        exit->address = TSC_MSR;
+        exit->value += TSC_JUMP;
+        written = true;
+    }
+}
+
+/* The guest is never idle. */
+static void stay_awake(struct sample *s, u32 chunk)
+{
+    size_t kept = 0, size;
+    (void)chunk;
+    for (size_t at = 0; at < s->used; at += size) {
+        struct exit_record *exit = (struct exit_record *)(s->raw + at);
+        size = record_size(exit->kind);
+        if (exit->kind == REC_IDLE)
+            continue;
+        if (exit->kind == REC_EXIT &&
+            (exit->reason == EXIT_RDTSC || exit->reason == EXIT_MSR_WRITE))
+            exit->value = exit->count;
+        memmove(s->raw + kept, s->raw + at, size);
+        kept += size;
+    }
+    s->used = kept;
+}
+
+static void set_tsc_awake(struct sample *s, u32 chunk)
+{
+    stay_awake(s, chunk);
+    set_tsc(s, chunk);
+}
+
+/* Awake but for one chunk. */
+static void set_tsc_awake_later(struct sample *s, u32 chunk)
+{
+    if (chunk == 9)
+        set_tsc(s, chunk);
+    else
+        set_tsc_awake(s, chunk);
+}
+
+/* More than a shard goes back for a surer sight of the time. */
+enum { MANY_CHUNKS = 40 };
+
+Test(analysis_views, shards_find_the_time_of_a_guest_that_has_set_its_tsc)
+{
+    static const struct {
+        change_function *change;
+        u32 shards;
+    } cases[] = {{set_tsc, 4}, {stay_awake, 4}, {set_tsc_awake_later, 2}};
+    for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+        char name[] = {(char)('a' + i), 0};
+        const char *path = make_changed(name, CLOCK_COUNT, MANY_CHUNKS, cases[i].change);
+        check_shards(ask("exits", "freq", NULL), path, cases[i].shards);
+    }
+}
+
+Test(analysis_views, shards_that_cannot_know_the_time_are_not_merged)
+{
+    const char *path = make_changed("t", CLOCK_COUNT, MANY_CHUNKS, set_tsc_awake);
+    struct pass freq = ask("exits", "freq", NULL);
+    struct failure failure;
+    char *parts[3];
+    for (u32 i = 0; i < ARRAY_SIZE(parts); i++)
+        parts[i] = strdup(write_shard(freq, path, i + 1, ARRAY_SIZE(parts)));
+    cr_expect_null(merge(parts, 3, &failure));
+    cr_expect(strstr(failure.text, "was never idle since"), "%s", failure.text);
+    cr_expect_null(merge((char *[]){parts[0], parts[2]}, 2, &failure));
+    for (u32 i = 0; i < ARRAY_SIZE(parts); i++)
+        free(parts[i]);
+    check_shards(freq, path, 1);
+    check_shards(ask("io", "stats", NULL), path, 3); /* needs no time */
 }
 
 /* Three tasks and idle, in no sensible order. */
