@@ -17,6 +17,11 @@
 
 enum { ROWS_MAX = 1 << 16 }; /* a row takes some KiB */
 
+/* What adds up, once for merging and for both directions of partial files. */
+#define ROW_COUNTS(C) C(switches) C(preempted) C(wakeups) C(migrations)
+#define ALL_TIMES(T) T(boot) T(idle) T(run)
+#define ALL_COUNTS(C) C(switches) C(preempted) C(wakeups) C(news) C(migrations) C(exits)
+
 struct task_row {
     struct tally_key key; /* pid and tgid, hash of the name */
     char comm[16];
@@ -169,10 +174,9 @@ static bool merge_row(struct task_row *row, const struct task_row *next)
 {
     memcpy(row->comm, next->comm, sizeof(row->comm));
     row->run += next->run;
-    row->switches += next->switches;
-    row->preempted += next->preempted;
-    row->wakeups += next->wakeups;
-    row->migrations += next->migrations;
+#define C(member) row->member += next->member;
+    ROW_COUNTS(C)
+#undef C
     if (next->woken.count || next->ready.count)
         note_longest(row, next->longest, next->longest_at);
     return histogram_merge(&row->woken, &next->woken) && histogram_merge(&row->ready, &next->ready);
@@ -184,15 +188,10 @@ static bool latency_merge(void *state, const void *other, bool follows)
     struct latency_state *s = state;
     const struct latency_state *next = other;
     (void)follows;
-    s->boot += next->boot;
-    s->idle += next->idle;
-    s->run += next->run;
-    s->switches += next->switches;
-    s->preempted += next->preempted;
-    s->wakeups += next->wakeups;
-    s->news += next->news;
-    s->migrations += next->migrations;
-    s->exits += next->exits;
+#define M(member) s->member += next->member;
+    ALL_TIMES(M)
+    ALL_COUNTS(M)
+#undef M
     for (u32 i = 0; i < next->rows.count; i++) {
         const struct task_row *from = tally_at(&next->rows, i);
         struct task_row *row = tally_row(&s->rows, from->key.a, from->key.b);
@@ -208,10 +207,9 @@ static void save_row(const struct task_row *row, struct pack *pack)
     pack_number(pack, row->key.b);
     pack_text(pack, row->comm);
     pack_wide(pack, row->run);
-    pack_number(pack, row->switches);
-    pack_number(pack, row->preempted);
-    pack_number(pack, row->wakeups);
-    pack_number(pack, row->migrations);
+#define C(member) pack_number(pack, row->member);
+    ROW_COUNTS(C)
+#undef C
     pack_number(pack, row->longest);
     pack_number(pack, row->longest_at);
     histogram_save(&row->woken, pack);
@@ -221,15 +219,12 @@ static void save_row(const struct task_row *row, struct pack *pack)
 static void latency_save(const void *state, struct pack *pack)
 {
     const struct latency_state *s = state;
-    pack_wide(pack, s->boot);
-    pack_wide(pack, s->idle);
-    pack_wide(pack, s->run);
-    pack_number(pack, s->switches);
-    pack_number(pack, s->preempted);
-    pack_number(pack, s->wakeups);
-    pack_number(pack, s->news);
-    pack_number(pack, s->migrations);
-    pack_number(pack, s->exits);
+#define T(member) pack_wide(pack, s->member);
+    ALL_TIMES(T)
+#undef T
+#define C(member) pack_number(pack, s->member);
+    ALL_COUNTS(C)
+#undef C
     pack_number(pack, s->rows.count);
     for (u32 i = 0; i < s->rows.count; i++)
         save_row(tally_at(&s->rows, i), pack);
@@ -249,10 +244,9 @@ static void load_row(struct tally *rows, struct unpack *unpack)
     sched_name_clean(&name);
     memcpy(row->comm, name.comm, sizeof(row->comm));
     row->run = unpack_wide(unpack);
-    row->switches = unpack_number(unpack);
-    row->preempted = unpack_number(unpack);
-    row->wakeups = unpack_number(unpack);
-    row->migrations = unpack_number(unpack);
+#define C(member) row->member = unpack_number(unpack);
+    ROW_COUNTS(C)
+#undef C
     row->longest = unpack_number(unpack);
     row->longest_at = unpack_number(unpack);
     histogram_load(&row->woken, unpack);
@@ -264,15 +258,12 @@ static void load_row(struct tally *rows, struct unpack *unpack)
 static void latency_load(void *state, struct unpack *unpack)
 {
     struct latency_state *s = state;
-    s->boot = unpack_wide(unpack);
-    s->idle = unpack_wide(unpack);
-    s->run = unpack_wide(unpack);
-    s->switches = unpack_number(unpack);
-    s->preempted = unpack_number(unpack);
-    s->wakeups = unpack_number(unpack);
-    s->news = unpack_number(unpack);
-    s->migrations = unpack_number(unpack);
-    s->exits = unpack_number(unpack);
+#define T(member) s->member = unpack_wide(unpack);
+    ALL_TIMES(T)
+#undef T
+#define C(member) s->member = unpack_number(unpack);
+    ALL_COUNTS(C)
+#undef C
     size_t rows = unpack_count(unpack);
     for (size_t i = 0; i < rows && !unpack->wrong; i++)
         load_row(&s->rows, unpack);
