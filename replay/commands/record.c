@@ -10,7 +10,7 @@
 #include "core/machine.h"
 #include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
-#include "replay/commands/observer.h"
+#include "replay/commands/lttng.h"
 #include "replay/commands/record_options.h"
 #include "replay/commands/session.h"
 #include "vmx/carriers/report.h"
@@ -58,7 +58,7 @@ static struct failure check_inputs(struct recording *r)
     if (!r->carrier->in_process) /* which itself says so, as soon and by the same loader */
         ATTEMPT(session_try_loading(&o->manifest, o->kernel, o->initrd));
     if (o->lttng)
-        ATTEMPT(observer_load(&r->observe));
+        ATTEMPT(lttng_load(&r->observe));
     o->manifest.tsc_hz = carrier_tsc_hz(r->carrier);
     if (r->carrier->by_hand)
         snprintf(o->manifest.host_cpu, sizeof(o->manifest.host_cpu), "a machine booted by hand");

@@ -12,7 +12,7 @@
 #include "core/machine.h"
 #include "replay/commands/by_hand.h"
 #include "replay/commands/commands.h"
-#include "replay/commands/observer.h"
+#include "replay/commands/lttng.h"
 #include "replay/commands/session.h"
 #include "replay/commands/trace_log.h"
 #include "vmx/carriers/report.h"
@@ -212,7 +212,7 @@ static struct failure run(struct replaying *r)
     job.mission.tsc_hz = carrier_tsc_hz(carrier);
     ATTEMPT(carrier_check(carrier));
     if (r->lttng)
-        ATTEMPT(observer_load(&r->observe));
+        ATTEMPT(lttng_load(&r->observe));
     return carrier->in_process ? run_in_process(r, &job) : run_image(r, &job);
 }
 

@@ -2,7 +2,7 @@
 #ifndef REPLAY_COMMANDS_TRACE_LOG_H
 #define REPLAY_COMMANDS_TRACE_LOG_H
 
-#include "replay/commands/observer.h"
+#include "replay/commands/lttng.h"
 #include "replay/gates.h"
 #include "trace/trace.h"
 

@@ -41,7 +41,7 @@ static bool mmio_write(u64 address, u64 value)
 {
     return see(&(union record){.exit = {.kind = REC_EXIT,
                                         .reason = EXIT_EPT_VIOLATION,
-                                        .qualification = EPT_WRITE,
+                                        .qualification = EPT_BY_WRITE,
                                         .address = address,
                                         .value = value}});
 }

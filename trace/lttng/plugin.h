@@ -1,6 +1,6 @@
 /*
  * The LTTng-UST plug-in: a shared object of its own, so that neither building
- * nor running Hindvisor needs LTTng. replay/commands/observer.c loads it.
+ * nor running Hindvisor needs LTTng. replay/commands/lttng.c loads it.
  */
 #ifndef TRACE_LTTNG_PLUGIN_H
 #define TRACE_LTTNG_PLUGIN_H

@@ -1,5 +1,5 @@
-/* See observer.h. */
-#include "replay/commands/observer.h"
+/* See lttng.h. */
+#include "replay/commands/lttng.h"
 #include "vmx/carriers/carrier.h"
 
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ static struct failure find(char path[CARRIER_PATH])
                 own);
 }
 
-struct failure observer_load(observe_function **observe)
+struct failure lttng_load(observe_function **observe)
 {
     char path[CARRIER_PATH];
     ATTEMPT(find(path));
