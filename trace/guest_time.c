@@ -81,15 +81,21 @@ static inline bool is_usual(const struct guest_time *t, u64 reason)
 
 /* --- policy `host` ----------------------------------------------------------------------- */
 
+/* The time at this host TSC, which comes after the last reading or before the first. */
+static u64 reckon(const struct guest_time *t, u64 tsc)
+{
+    if (tsc >= t->read_tsc)
+        return t->read_ns + tsc_to_ns(tsc - t->read_tsc, t->tsc_hz);
+    return t->read_ns - min_u64(t->read_ns, tsc_to_ns(t->read_tsc - tsc, t->tsc_hz));
+}
+
 static u64 at_host(struct guest_time *t, const struct exit_record *exit)
 {
     if (!t->anchored) {
         t->read_tsc = exit->tsc_exit; /* guest time began about here */
         t->anchored = true;
     }
-    u64 reckoned = t->read_ns + tsc_to_ns(exit->tsc_exit - t->read_tsc, t->tsc_hz);
-    if (exit->tsc_exit < t->read_tsc)
-        reckoned = t->read_ns;
+    u64 reckoned = reckon(t, exit->tsc_exit);
     t->exact = t->was_read;
     t->entered = exit->tsc_entry;
     if (t->was_read) {
@@ -149,6 +155,10 @@ void guest_time_lose(struct guest_time *t)
 {
     t->lost = true;
     t->exact = t->by_tsc = false;
+    if (t->host) { /* what was read is no measure for what comes now */
+        t->read_ns = 0;
+        t->anchored = false;
+    }
 }
 
 static u64 at_arrival(struct guest_time *t, const struct arrival_record *arrival)

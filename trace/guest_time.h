@@ -5,7 +5,8 @@
  *
  * Clock policy `count`: exact, but for traces of format version 1 between the
  * end of a HLT and the next reading of the TSC. Policy `host`: exact where the
- * clock was read, reckoned by the host's TSC between the readings.
+ * clock was read, reckoned by the host's TSC between the readings, and back from the
+ * first of them.
  */
 #ifndef TRACE_GUEST_TIME_H
 #define TRACE_GUEST_TIME_H
@@ -31,11 +32,15 @@ struct guest_time {
     u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
     u64 read_tsc;
     u64 entered;   /* host TSC of the entry after the last exit */
-    bool anchored; /* there is something to reckon from: a reading, or else the first exit */
+    bool anchored; /* there is something to reckon from: a reading (it may be to come), or else the
+                      first exit */
     bool was_read; /* ... while the exit to come was handled */
 };
 
 void guest_time_init(struct guest_time *, const struct manifest *);
+/* Policy `host`: finds the trace's first reading, so that times before it can be reckoned back from
+ * it. Without that, or if there is none, the first exit is at 0, and the first reading a leap. */
+void guest_time_look_ahead(struct guest_time *, struct trace *);
 /* The next record in merged order; returns its guest ns (`now`). A stop, clock or timer record
  * comes before its exit and is given the time before it: trace/moments.h looks ahead. */
 u64 guest_time_at(struct guest_time *, const union record *);

@@ -5,6 +5,7 @@ struct failure moments_begin(struct moments *t, struct trace *trace, u64 from, u
 {
     *t = (struct moments){.cursor = trace_cursor_merged(trace), .from = from, .to = to};
     guest_time_init(&t->time, trace_manifest(trace));
+    guest_time_look_ahead(&t->time, trace);
     return t->cursor ? NO_FAILURE
                      : fail(NO_SPACE, "%.300s: no memory to read the trace", trace_path(trace));
 }

@@ -331,7 +331,7 @@ static struct failure find_range(struct walk *w)
 {
     struct result *result = w->result;
     describe(w->trace, &result->subject);
-    timeline_begin(&w->clock, trace_manifest(w->trace));
+    timeline_begin(&w->clock, w->trace);
     ATTEMPT(position_resolve(w->trace, w->pass->from, w->pass->to, &result->range));
     choose_chunks(w);
     result->range_exits = result->range.last - result->range.first + 1; /* 0 for the empty 1..0 */

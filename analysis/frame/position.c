@@ -150,7 +150,7 @@ static struct failure find_bound(struct trace *trace, struct bound bound, u64 *e
 {
     struct finder f = {.trace = trace};
     struct column_wishes wishes = {.fields[REC_EXIT] = COLUMN(exit, count)};
-    timeline_begin(&f.clock, trace_manifest(trace));
+    timeline_begin(&f.clock, trace);
     if (bound.kind == POSITION_TIME)
         guest_time_wish(&f.clock.time, &wishes);
     f.scan = trace_scan_new(trace, &wishes);

@@ -3,10 +3,11 @@
 #include "analysis/frame/timeline.h"
 #include "core/machine.h"
 
-void timeline_begin(struct timeline *t, const struct manifest *manifest)
+void timeline_begin(struct timeline *t, struct trace *trace)
 {
     *t = (struct timeline){0};
-    guest_time_init(&t->time, manifest);
+    guest_time_init(&t->time, trace_manifest(trace));
+    guest_time_look_ahead(&t->time, trace);
 }
 
 /* --- the records between exits ---------------------------------------------------------------- */

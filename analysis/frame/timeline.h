@@ -17,7 +17,7 @@ struct timeline {
 };
 
 /* At the trace's start. */
-void timeline_begin(struct timeline *, const struct manifest *);
+void timeline_begin(struct timeline *, struct trace *);
 /* For each chunk in order: once timeline_chunk(), then all its rows in order, in one piece or
  * more: guest ns at the exits in rows [begin, end) go into times[begin] and on. The batch has the
  * columns of guest_time_wish(). */

@@ -119,7 +119,7 @@ static u64 compare(struct trace *trace, size_t first, size_t piece)
     struct timeline t;
     struct trace_batch batch;
     u64 compared = 0;
-    timeline_begin(&t, trace_manifest(trace));
+    timeline_begin(&t, trace);
     if (first)
         guest_time_lose(&t.time);
     guest_time_wish(&t.time, &wishes);
@@ -174,7 +174,7 @@ Test(timeline, tell_what_the_world_took)
                       ? record.arrival.value
                       : 0;
     trace_cursor_free(cursor);
-    timeline_begin(&t, trace_manifest(trace));
+    timeline_begin(&t, trace);
     guest_time_wish(&t.time, &wishes);
     struct trace_scan *scan = trace_scan_new(trace, &wishes);
     for (size_t chunk = 0; chunk < trace_chunk_count(trace); chunk++) {
