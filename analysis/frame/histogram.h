@@ -14,6 +14,7 @@
 #include "core/types.h"
 
 typedef unsigned __int128 u128;
+typedef __int128 s128;
 
 enum {
     HISTOGRAM_BITS = 7,

@@ -98,6 +98,14 @@ u128 kept_number(const struct kept_table *table, size_t row, const char *key)
     return cell && cell->kind == CELL_NUMBER ? cell->number : 0;
 }
 
+s128 kept_signed(const struct kept_table *table, size_t row, const char *key)
+{
+    const struct cell *cell = find(table, row, key);
+    if (cell && cell->kind == CELL_NEGATIVE)
+        return (s128)-cell->number;
+    return (s128)kept_number(table, row, key);
+}
+
 const char *kept_text(const struct kept_table *table, size_t row, const char *key)
 {
     const struct cell *cell = find(table, row, key);

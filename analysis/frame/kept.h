@@ -29,6 +29,7 @@ enum { KEPT_NONE = -1 };
 int kept_column(const struct kept_table *, const char *key);
 /* Cells by row and key. A number that is not there is 0, a text that is not there "". */
 u128 kept_number(const struct kept_table *, size_t row, const char *key);
+s128 kept_signed(const struct kept_table *, size_t row, const char *key);
 const char *kept_text(const struct kept_table *, size_t row, const char *key);
 bool kept_has(const struct kept_table *, size_t row, const char *key); /* it is not empty */
 void kept_free(struct kept *);

@@ -131,6 +131,20 @@ static void render_share(const struct output *out, u128 units, char *to)
              out->format == OUTPUT_TABLE ? "%" : "");
 }
 
+static bool is_signed(enum cell_type type)
+{
+    return type == CELL_AHEAD || type == CELL_SIGNED;
+}
+
+/* Tables show a plus as well. */
+static void render_signed(const struct output *out, const struct cell *cell, char *to)
+{
+    char digits[WIDE_DIGITS + 1];
+    bool plus = out->format == OUTPUT_TABLE && cell->number;
+    snprintf(to, CELL_LENGTH, "%s%s", cell->kind == CELL_NEGATIVE ? "-" : plus ? "+" : "",
+             wide(cell->number, digits));
+}
+
 /* The cell as the format shows it, without quotes. */
 static const char *render(const struct output *out, size_t column, const struct cell *cell,
                           char buffer[CELL_LENGTH])
@@ -139,10 +153,13 @@ static const char *render(const struct output *out, size_t column, const struct 
         return cell->text;
     if (cell->kind == CELL_EMPTY)
         return out->format == OUTPUT_TABLE ? "-" : out->format == OUTPUT_JSON ? "null" : "";
-    if (out->columns[column].type == CELL_SHARE)
+    enum cell_type type = out->columns[column].type;
+    if (type == CELL_SHARE)
         render_share(out, cell->number, buffer);
-    else if (out->columns[column].type == CELL_HEX)
+    else if (type == CELL_HEX)
         snprintf(buffer, CELL_LENGTH, "0x%llx", (unsigned long long)cell->number);
+    else if (is_signed(type))
+        render_signed(out, cell, buffer);
     else
         return wide(cell->number, buffer);
     return buffer;
@@ -409,6 +426,14 @@ void output_number(struct output *out, u128 number)
     put(out, (struct cell){.kind = CELL_NUMBER, .number = number});
 }
 
+void output_signed(struct output *out, s128 number)
+{
+    if (number < 0)
+        put(out, (struct cell){.kind = CELL_NEGATIVE, .number = -(u128)number});
+    else
+        output_number(out, (u128)number);
+}
+
 void output_none(struct output *out)
 {
     put(out, (struct cell){.kind = CELL_EMPTY});
@@ -426,6 +451,14 @@ void output_number_if(struct output *out, bool applies, u128 number)
 {
     if (applies)
         output_number(out, number);
+    else
+        output_none(out);
+}
+
+void output_signed_if(struct output *out, bool applies, s128 number)
+{
+    if (applies)
+        output_signed(out, number);
     else
         output_none(out);
 }

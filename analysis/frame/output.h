@@ -28,7 +28,9 @@ enum cell_type {
     CELL_TEXT,
     CELL_COUNT, /* of things */
     CELL_TICKS, /* of the host's TSC */
-    CELL_NS,    /* guest time */
+    CELL_NS,    /* of guest time, if the column does not say another */
+    CELL_AHEAD, /* ns that one clock is ahead of another, or behind */
+    CELL_SIGNED, /* of things, less or more than none */
     CELL_SHARE, /* part of the column's sum, in percent */
     CELL_HEX,   /* in JSON a string, "0x3f8" */
 };
@@ -46,8 +48,8 @@ enum {
 
 /* What a row has in a column. */
 struct cell {
-    enum { CELL_EMPTY, CELL_WORDS, CELL_NUMBER } kind;
-    u128 number;
+    enum { CELL_EMPTY, CELL_WORDS, CELL_NUMBER, CELL_NEGATIVE } kind;
+    u128 number; /* CELL_NEGATIVE: what is below 0 by so much, 1 or more */
     char *text;
 };
 
@@ -72,9 +74,11 @@ void output_table(struct output *, const char *name, const struct column *column
                   u32 flags);
 void output_text(struct output *, const char *);
 void output_number(struct output *, u128);
+void output_signed(struct output *, s128);                  /* in columns of a signed type */
 void output_none(struct output *);                          /* nothing to say: "-", null, empty */
 void output_name(struct output *, const char *);            /* NULL or "": nothing to say */
 void output_number_if(struct output *, bool applies, u128); /* else nothing to say */
+void output_signed_if(struct output *, bool applies, s128);
 /* Seven cells: min, max, avg, p50, p90, p99, p99.9; of no samples there is nothing to say. */
 void output_spread(struct output *, const struct histogram *);
 

@@ -38,6 +38,12 @@ void pack_number(struct pack *pack, u64 value)
     pack_wide(pack, value);
 }
 
+/* 0, -1, 1, -2, ... as 0, 1, 2, 3, ... */
+void pack_signed(struct pack *pack, s128 value)
+{
+    pack_wide(pack, (u128)value << 1 ^ (value < 0 ? ~(u128)0 : 0));
+}
+
 void pack_text(struct pack *pack, const char *text)
 {
     size_t length = strlen(text);
@@ -65,6 +71,12 @@ u128 unpack_wide(struct unpack *unpack)
     }
     unpack_refuse(unpack, "a number is cut or too large");
     return 0;
+}
+
+s128 unpack_signed(struct unpack *unpack)
+{
+    u128 value = unpack_wide(unpack);
+    return (s128)(value >> 1 ^ -(value & 1));
 }
 
 u64 unpack_number(struct unpack *unpack)

@@ -1,6 +1,6 @@
 /*
- * The mergeable state of a view as bytes, for partial files: unsigned numbers in
- * LEB128 and strings, nothing else. Writing and reading have a sticky error, so
+ * The mergeable state of a view as bytes, for partial files: numbers in LEB128 (what
+ * may be negative with its sign in the lowest bit) and strings, nothing else. Writing and reading have a sticky error, so
  * that callers need not look at each number. What is read is untrusted: a
  * reader never goes past the end, and counts are bounded by the bytes that are left
  * before anybody allocates by them.
@@ -18,6 +18,7 @@ struct pack {
 
 void pack_number(struct pack *, u64);
 void pack_wide(struct pack *, u128);
+void pack_signed(struct pack *, s128);
 void pack_text(struct pack *, const char *);
 void pack_bytes(struct pack *, const void *, size_t length);
 
@@ -30,6 +31,7 @@ struct unpack {
 /* 0 and "" after an error. */
 u64 unpack_number(struct unpack *);
 u128 unpack_wide(struct unpack *);
+s128 unpack_signed(struct unpack *);
 /* A number of things that take at least one byte each: more than bytes are left is an error. */
 size_t unpack_count(struct unpack *);
 /* Copies with a NUL; text that does not fit, or holds a NUL, is an error. */
