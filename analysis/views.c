@@ -27,6 +27,10 @@ const struct view *const views[] = {
     &interrupts_histogram, /* interrupts/stats.c */
     &interrupts_freq,      /* interrupts/freq.c */
     &interrupts_log,       /* interrupts/log.c */
+    &time_stats,           /* time/stats.c */
+    &time_steps,           /* time/steps.c */
+    &time_freq,            /* time/freq.c */
+    &time_log,             /* time/log.c */
     NULL,
 };
 

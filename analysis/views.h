@@ -21,5 +21,9 @@ extern const struct view interrupts_stats, interrupts_top,
     interrupts_histogram;                 /* interrupts/stats.c */
 extern const struct view interrupts_freq; /* interrupts/freq.c */
 extern const struct view interrupts_log;  /* interrupts/log.c */
+extern const struct view time_stats;      /* time/stats.c */
+extern const struct view time_steps;      /* time/steps.c */
+extern const struct view time_freq;       /* time/freq.c */
+extern const struct view time_log;        /* time/log.c */
 
 #endif

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+enum { HZ = 1000, PIECE = 100 };
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static void require(bool condition)
@@ -118,6 +120,21 @@ static void reload(const struct view *view, const void *state, const struct quer
     free(pack.data);
 }
 
+/* The exit before row `at`; every second time behind a gap. */
+static struct before before_row(const struct trace_batch *batch, const u64 *times, size_t at)
+{
+    const struct exit_columns *exits = &batch->exit;
+    struct before before = {.kind = BEFORE_GAP};
+    if (at / PIECE % 2 == 0 || exits->rows != batch->exits)
+        return before;
+    return (struct before){BEFORE_EXIT,
+                           exits->reason[at - 1],
+                           exits->tsc_exit[at - 1],
+                           exits->tsc_entry[at - 1],
+                           exits->count[at - 1],
+                           times[at - 1]};
+}
+
 static void take(const struct view *view, const struct trace_batch *batch,
                  const struct query *query, const u64 *times)
 {
@@ -127,9 +144,11 @@ static void take(const struct view *view, const struct trace_batch *batch,
     struct slice slice = {.batch = batch, .times = times, .clock = query->subject->clock};
     for (u64 at = 0; good && at < batch->exits; at = slice.end) {
         slice.begin = (size_t)at;
-        slice.end = (size_t)min_u64(at + 100, batch->exits);
+        slice.end = (size_t)min_u64(at + PIECE, batch->exits);
+        slice.stolen = at * 1000;
         good = !view->take(state, &slice, NULL).code;
-        slice.before.kind = BEFORE_GAP;
+        if (slice.end < batch->exits)
+            slice.before = before_row(batch, times, slice.end);
     }
     if (good)
         reload(view, state, query);
@@ -140,7 +159,7 @@ static void look_at_block(u8 choice, const u8 *data, size_t size)
 {
     static struct codec *codec;
     static u64 times[BLOCK_RECORDS_MAX];
-    struct subject subject = {.clock = choice >> 6 & 1};
+    struct subject subject = {.clock = choice >> 6 & 1, .tsc_hz = HZ};
     struct query query = {.rows = NEVER, .subject = &subject};
     struct block_header header;
     struct trace_batch batch;
@@ -156,7 +175,7 @@ static void look_at_block(u8 choice, const u8 *data, size_t size)
         query.by++;
     point(codec, &header, &batch);
     struct guest_time time;
-    struct manifest manifest = {.version = 2, .clock = subject.clock, .tsc_hz = 1000};
+    struct manifest manifest = {.version = 2, .clock = subject.clock, .tsc_hz = HZ};
     guest_time_init(&time, &manifest);
     if (batch.exit.rows)
         guest_time_at_exits(&time, &batch.exit, 0, batch.exit.rows, times);

@@ -95,6 +95,51 @@ result instructions-in-16-bit-code $? "$work/err"
 rm "$work/count/guest.cache"
 analyze exits --by rip --format json "$work/count" | grep -q '"instruction":null' && [ ! -e "$work/count/guest.cache" ]
 result no-instructions-without-a-cache $? "$work/err"
+# --- the clocks --------------------------------------------------------------------------------------------
+# What the time view says against the records themselves: stamps, stolen time and readings of the dump.
+check_clocks() { # TRACE
+    analyze time --format json "$work/$1" >"$work/json" && analyze time --show freq --intervals 50 --format json "$work/$1" >"$work/freq" &&
+        analyze exits --show log --format csv "$work/$1" >"$work/csv" && "$hindvisor" dump "$work/$1" >"$work/dump" 2>>"$work/err" || return 1
+    python3 - "$work" "$(of "$1" host-tsc-hz)" "$(of "$1" clock)" <<'END'
+import csv, json, re, sys
+work, hz, clock = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+told, freq = (json.load(open(f"{work}/{name}")) for name in ("json", "freq"))
+times = [int(row["time_ns"]) for row in csv.DictReader(open(f"{work}/csv"))]
+dump = open(f"{work}/dump").read()
+exits = [(int(a), int(b)) for a, b in re.findall(r"tsc_exit=(\d+) tsc_entry=(\d+)", dump)]
+clocks, totals, parts = told["clocks"], told["totals"], {row["state"]: row for row in told["time"]}
+def equal(what, *numbers): assert len(set(numbers)) == 1, (what, numbers)
+equal("exits", totals["samples"], len(exits), sum(row["samples"] for row in freq["time"]))
+equal("guest ns", clocks["guest_ns"], totals["guest_ns"], times[-1] - times[0], sum(p["guest_ns"] or 0 for p in parts.values()))
+equal("ticks", totals["ticks"], exits[-1][0] - exits[0][0], sum(p["ticks"] or 0 for p in parts.values()))
+ns = [tsc * 10**9 // hz for tsc, entry in exits]
+equal("host ns", clocks["host_ns"], ns[-1] - ns[0], sum(row["host_ns"] for row in freq["time"]))
+ahead = [(t - times[0]) - (n - ns[0]) for t, n in zip(times, ns)]
+forward, backward = (row["sum_ns"] for row in told["steps"])
+equal("offset", clocks["offset_ns"], ahead[-1], clocks["guest_ns"] - clocks["host_ns"], forward - backward, freq["time"][-1]["offset_ns"])
+equal("drift", clocks["drift_ppb"], ahead[-1] * 10**9 // (ns[-1] - ns[0]))
+for end, pick in (("least", min), ("most", max)):
+    at = ahead.index(pick(ahead))
+    equal(end, (clocks[end + "_ns"], clocks[end + "_exit"], clocks[end + "_time_ns"]), (ahead[at], at, times[at]))
+stolen = sum(int(v, 16) for v in re.findall(r"arrival +time value=(0x[0-9a-f]+)", dump))
+last = re.findall(r"(?m)^ *%d arrival +time value=(0x[0-9a-f]+)" % (len(exits) - 1), dump)
+if clock == "count":
+    equal("stolen", parts["stolen"]["guest_ns"], stolen - sum(int(v, 16) for v in last))
+reads = {row["source"]: row for row in told["readings"]}
+equal("TSC", reads.get("tsc", {"reads": 0})["reads"], len(re.findall(r"exit +RDTSCP? |MSR_READ .*address=0x10 ", dump)))
+equal("host clock", reads.get("host_clock", {"reads": 0})["reads"],
+      0 if clock == "count" else len(re.findall(r" clock +value=| arrival +time ", dump)))
+assert not any(row["backwards"] for row in reads.values()), reads
+END
+}
+for trace in count host noise idle; do
+    check_clocks $trace 2>"$work/python"
+    result "clocks-of-$trace-are-those-of-its-records" $? "$work/python" "$work/err"
+done
+# The largest step of a noisy run is time that was stolen; of an idle one, sleep that was skipped.
+largest() { analyze time --show steps --rows 1 --format csv "$work/$1" | awk -F, -v key="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == key) at = i } NR == 2 { print $at }'; }
+[ "$(largest noise stolen_ns)" -gt 100000 ] && [ "$(largest noise idle_ns)" = 0 ]; result a-theft-is-the-largest-step $?
+[ "$(largest idle idle_ns)" -gt 100000 ] && [ "$(largest idle stolen_ns)" = 0 ]; result a-sleep-is-the-largest-step $?
 
 # --- shards ----------------------------------------------------------------------------------------------
 merge_equals() { # TRACE VIEW SHOW OPTION...
