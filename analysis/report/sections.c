@@ -125,7 +125,9 @@ void section_scheduler(FILE *out, const struct findings *f)
 {
     const struct answer *tasks = findings_answer(f, "scheduler", "latency", NULL);
     if (f->kernel.code) {
-        write_why_not(out, tasks);
+        html(out, "<p class=\"lacks\">Nothing is known of the guest's tasks: ");
+        html_text(out, f->kernel.text);
+        html(out, ".</p>\n");
         return;
     }
     if (answer_table(tasks, "time"))

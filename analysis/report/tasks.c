@@ -6,7 +6,6 @@
 #include "analysis/report/lanes.h"
 #include "analysis/scheduler/walk.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { LONGEST = 12, SWITCHED = 6, TASK_LANES = LONGEST + SWITCHED, LANES = 1 + TASK_LANES + 1 };
@@ -21,6 +20,7 @@ struct runner {
 };
 
 struct tasks {
+    struct subject subject;
     struct runner busiest[TASK_LANES];
     u32 count;          /* of them */
     u32 others;         /* other tasks that ran */
@@ -65,19 +65,26 @@ static void rank(struct tasks *t, struct runner *runners, u32 count)
     }
 }
 
-static void walk_begin(struct sched_walk *w, const struct findings *f)
+/* The run's end is not in the manifest of a trace that is unfinished: then it is the last exit. */
+static void walk_begin(struct sched_walk *w, struct tasks *t, const struct findings *f)
 {
-    struct query query = {.scheduler = &f->facts.log, .subject = &f->covered.subject};
+    struct query query = {.scheduler = &f->facts.log, .subject = &t->subject};
+    t->subject = f->covered.subject;
+    for (u32 i = 0; f->vcpu && i < VCPU_BANDS; i++) {
+        const struct band *band = &f->vcpu->time.bands[i];
+        if (band->count)
+            t->subject.guest_ns = max_u64(t->subject.guest_ns, band->spans[band->count - 1].end);
+    }
     sched_walk_init(w, &query);
 }
 
 /* By name. */
-static bool measure(const struct findings *f, struct runner *runners)
+static bool measure(struct tasks *t, const struct findings *f, struct runner *runners)
 {
     struct sched_walk w;
     struct sched_step step;
     bool more = true, good = true;
-    walk_begin(&w, f);
+    walk_begin(&w, t, f);
     while (good && more) {
         good = !sched_walk_on(&w, &step, &more).code;
         if (good && more && step.owner == OWNER_TASK)
@@ -118,7 +125,7 @@ static bool collect(struct tasks *t, const struct findings *f)
     struct sched_walk w;
     struct sched_step step;
     bool more = true, good = spans_new(&t->spans, (TASK_LANES + 1) * TASK_BANDS, TASK_SPANS);
-    walk_begin(&w, f);
+    walk_begin(&w, t, f);
     while (good && more) {
         good = !sched_walk_on(&w, &step, &more).code && (!more || take_step(t, w.time, &step));
     }
@@ -132,7 +139,7 @@ static bool look(struct tasks *t, const struct findings *f)
     struct runner *runners = calloc(names + 1ull, sizeof(*runners));
     for (u32 i = 0; runners && i < names; i++)
         runners[i].name = i;
-    bool good = runners && measure(f, runners);
+    bool good = runners && measure(t, f, runners);
     if (good)
         rank(t, runners, names);
     free(runners);
@@ -144,7 +151,8 @@ static bool look(struct tasks *t, const struct findings *f)
 static void note_run(struct lane *lane, const struct findings *f, u64 run)
 {
     char text[QUANTITY];
-    double all = fmax(1, (double)f->covered.subject.guest_ns);
+    struct scale span = run_span(f);
+    double all = span.high - span.low;
     snprintf(lane->note, sizeof(lane->note), "%s · %.2f\xe2\x80\xaf%%",
              quantity(UNIT_NS, (double)run, text), 100 * (double)run / all);
 }

@@ -48,3 +48,13 @@ record() {
 must_record() {
     record "$@" || { result "recording-of-${1##*/}" 1 "$work/record.out"; exit 1; }
 }
+# The guest of tests/scheduler: Debian's cloud kernel, path in $kernel, with hackbench and cyclictest
+# in $work/initrd. Without it the suite has nothing to do.
+scheduler_guest() {
+    local tree
+    kernel=$("$root/tools/fetch-kernel" 2>"$work/out") || { result fetch-kernel 1 "$work/out"; exit 1; }
+    tree=$("$root/tools/fetch-userland" --rt-tests "$root/build/guests/rt-tests" 2>"$work/out") ||
+        { result fetch-rt-tests 1 "$work/out"; exit 1; }
+    "$root/tools/mkinitramfs" "$work/initrd" --init "$root/tests/scheduler/init" --add "$tree" \
+        --add "$build/tests/scheduler" 2>"$work/out" || { result make-initramfs 1 "$work/out"; exit 1; }
+}

@@ -1,7 +1,9 @@
 #!/bin/bash
 # The report of recorded guests in headless Chromium: rows and numbers equal what `hindvisor analyze`
 # prints, nothing is asked of the network, scripts off it is all there, keys work, the structure is
-# valid, and damaged, unfinished and hostile traces give a page that says so.
+# valid, and damaged, killed and hostile traces, and guests of an unknown kernel, give a page that
+# says so. A test guest of ours is quick to look at; Debian's kernel with hackbench and cyclictest
+# has tasks.
 #
 # usage: tests/runs/report.sh [BUILD]
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -16,6 +18,26 @@ same() { # NAME EXPECTED GOT
     result "$1" $status "$work/differs"
 }
 
+# valid PAGE: HTML without an error, and without warnings but for what tidy does not know: attributes of
+# SVG, and the div in a dl.
+valid() {
+    if ! command -v tidy >/dev/null; then
+        echo "skip valid-html-of-$(basename "$1" .html) (the package tidy is not installed)"
+        return
+    fi
+    tidy -q -e "$1" 2>&1 | grep -vE 'proprietary attribute|<dl>|</dl>|<dd>|missing </div> before <dt>' >"$work/invalid"
+    [ ! -s "$work/invalid" ]; result "valid-html-of-$(basename "$1" .html)" $? "$work/invalid"
+}
+says() { # NAME PAGE PATTERN...: all of them are in it
+    local name=$1 file=$2 missing=0
+    shift 2
+    : >"$work/missing"
+    for pattern in "$@"; do
+        grep -qE -e "$pattern" "$file" || { echo "(nothing matches: $pattern)" >>"$work/missing"; missing=1; }
+    done
+    result "$name" $missing "$work/missing"
+}
+
 # A name and a command line that try to get out of attributes, elements, scripts and the shell.
 evil="a\"><img src=x onerror=alert(1)>'\$(touch x)<script>\`é"
 trace="$work/$evil"
@@ -25,6 +47,10 @@ must_record pc_timers "$trace" --append "</td><script>document.title='owned'</sc
 report "$trace" -o "$page"; result report $? "$work/out"
 "$hindvisor" report "$trace" >"$work/stdout.html" 2>"$work/out"
 cmp -s "$page" "$work/stdout.html"; result the-same-on-stdout $?
+valid "$page"
+says unknown-kernel-is-said "$page" "Nothing is known of the guest.*tasks: .*no (scheduler|symbol)" 'Guest kernel</th><td><b>note' \
+    '<b>vCPU</b>'
+! grep -q 'id="scheduler-tasks"' "$page"; result unknown-kernel-has-no-tasks $?
 grep -q "content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\"" "$page"
 result strict-policy $?
 # Nothing that a browser would fetch: links only within the page, and the empty icon.
@@ -45,14 +71,15 @@ while read -r program rest; do
     ran=$((ran + 1))
     (cd "$work" && eval "\"\$hindvisor\" $rest") >"$work/out" 2>&1 || wrong=$((wrong + 1))
 done <"$work/commands"
-[ $ran -ge 8 ] && [ $wrong = 0 ] && [ ! -e "$work/x" ]; result commands-of-the-page-run $? "$work/out"
+[ $ran -ge 10 ] && [ $wrong = 0 ] && [ ! -e "$work/x" ]; result commands-of-the-page-run $? "$work/out"
 
 # --- other traces ----------------------------------------------------------------------------------------
 cp -r "$trace" "$work/damaged"
 size=$(stat -c %s "$work/damaged/observations")
 printf '\377\377\377\377' | dd of="$work/damaged/observations" bs=1 seek=$((size / 2)) conv=notrunc status=none
 expect damaged-trace 1 'block' "$hindvisor" report "$work/damaged" -o "$work/damaged.html"
-grep -q 'could not be read' "$work/damaged.html"; result damaged-page-says-so $?
+says damaged-page-says-so "$work/damaged.html" 'could not be read'
+valid "$work/damaged.html"
 cp -r "$trace" "$work/cut"
 rm -f "$work/cut/observations.index" "$work/cut/inputs.index"
 truncate -s -20 "$work/cut/observations" && truncate -s -20 "$work/cut/inputs"
@@ -66,6 +93,47 @@ expect two-traces 2 'name one trace' "$hindvisor" report a b -o "$work/n.html"
 report "$trace" --replay -o "$work/replayed.html"; result replay $? "$work/out"
 grep -q 'Replays the same.</b> [1-9][0-9]* exits, [1-9][0-9]* state hashes, 0 divergences' "$work/replayed.html"
 result replay-verdict-is-told $?
+
+# --- a Linux with tasks ----------------------------------------------------------------------------------
+scheduler_guest
+linux=$work/linux linux_page=$work/linux.html
+timeout -k 5 300 "$hindvisor" record --processor software --quiet --kernel "$kernel" --initrd "$work/initrd" \
+    --append "console=ttyS0 quiet" -o "$linux" >"$work/out" 2>&1 </dev/null
+result linux-records $? "$work/out"
+report "$linux" --no-replay -o "$work/early.html"; result report-without-a-replay $? "$work/out"
+says without-a-replay-it-says-so "$work/early.html" 'that takes a replay' 'Not replayed</b> for this report'
+[ ! -e "$linux/guest.cache" ]; result without-a-replay-leaves-no-cache $?
+report "$linux" -o "$linux_page"; result report-of-a-linux $? "$work/out"
+valid "$linux_page"
+says replay-for-the-kernel-is-a-verdict "$linux_page" 'Replays the same.</b>'
+[ -s "$linux/guest.cache" ]; result replay-for-the-kernel-leaves-its-cache $?
+[ "$(stat -c %s "$linux_page")" -lt 3000000 ]; result less-than-3-MB $?
+says kernel-is-named "$linux_page" 'Guest kernel</th><td><b>good</b> Linux version [0-9]' '<td class="text">io_serial_out\+0x'
+report "$linux" --replay -o "$work/again.html"; result report-and-replay $? "$work/out"
+cmp -s "$linux_page" "$work/again.html"; result the-same-from-the-cache $?
+
+# Killed on the way: what was written is a page, up to there.
+timeout -k 5 60 "$hindvisor" record --processor software --quiet --kernel "$kernel" --initrd "$work/initrd" \
+    --append "console=ttyS0 quiet" -o "$work/killed" >"$work/out" 2>&1 </dev/null &
+recorder=$!
+for _ in $(seq 300); do
+    [ "$(stat -c %s "$work/killed/observations" 2>/dev/null || echo 0)" -gt 300000 ] && break
+    sleep 0.1
+done
+pkill -KILL -P $recorder
+wait $recorder 2>/dev/null
+report "$work/killed" -o "$work/killed.html"; result report-of-a-killed-recording $? "$work/out"
+valid "$work/killed.html"
+says killed-page-says-so "$work/killed.html" 'Not whole.</b>' 'unfinished' 'up to where the recording was cut' 'id="scheduler-tasks"'
+
+# An input is damaged: no replay, so no tasks; what the records say is there.
+cp -r "$linux" "$work/bad-input"
+rm "$work/bad-input/guest.cache"
+size=$(stat -c %s "$work/bad-input/inputs")
+printf '\377\377\377\377' | dd of="$work/bad-input/inputs" bs=1 seek=$((size / 2)) conv=notrunc status=none
+expect report-of-damaged-inputs 1 'block' "$hindvisor" report "$work/bad-input" -o "$work/bad-input.html"
+valid "$work/bad-input.html"
+says damaged-inputs-have-no-tasks "$work/bad-input.html" "Nothing is known of the guest.*tasks: .*block" 'id="exits-reason"' 'Not replayed</b>'
 
 # --- in the browser --------------------------------------------------------------------------------------
 if ! command -v chromium >/dev/null; then
@@ -167,5 +235,63 @@ same without-scripts-tables-are-there "$(grep -c '<tr>' "$page")" "$(grep -c '<t
 same without-scripts-no-buttons 0 "$(sed '/<script>/,/<\/script>/d' "$work/noscript.dom" | grep -c '<button')"
 browse "file://$page" --no-pdf-header-footer --print-to-pdf="$work/report.pdf" >/dev/null
 [ "$(head -c 5 "$work/report.pdf" 2>/dev/null)" = %PDF- ]; result prints $? "$work/chromium.log"
+
+# --- tasks in the browser --------------------------------------------------------------------------------
+page=$linux_page
+browse "file://$page" --dump-dom --log-net-log="$work/linux-net.json" --enable-logging=stderr >"$work/dom"
+same nothing-is-asked-for-by-tasks 0 "$(asked "$work/linux-net.json")"
+same no-complaints-about-tasks 0 "$(grep -cE 'CONSOLE.*(Error|Refused|Violat)' "$work/chromium.log")"
+inspect '
+const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
+const table = (id, column) => say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v).join(","));
+table("scheduler-tasks", 2); table("scheduler-worst", 5); table("interrupts-vectors", 2);
+const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const numbers = text => { const list = []; let value = 0, shift = 1;
+    for (const c of text) { const d = digits.indexOf(c); value += (d & 31) * shift; shift *= 32; if (!(d & 32)) { list.push(value); value = 0; shift = 1; } }
+    return list; };
+const amount = text => { const n = numbers(text); let sum = 0; for (let i = 0; i < n.length;) { const odd = n[i] % 2, length = n[i + 1]; i += 2; sum += odd ? n[i++] : length; } return sum; };
+const lanes = JSON.parse(document.querySelector("#lanes .spans").textContent).lanes;
+say("vcpu", lanes[0].bands.slice(0, 2).map(b => amount(b.spans)).join(" "));
+for (const lane of lanes.slice(1)) say("lane", lane.bands.map(b => amount(b.spans)).join(" "), lane.name);
+say("curves", JSON.parse(document.querySelector("#scheduler-curves .points").textContent).series.map(s => s.name).join(","),
+    JSON.parse(document.querySelector("#interrupts-curves .points").textContent).series.every(s => /^0x/.test(s.name)));
+const figure = document.querySelector("#lanes"), frame = figure.querySelector(".frame"), drawn = () => figure.querySelector(".box").innerHTML;
+const ends = () => [...document.querySelectorAll(".zooms .across")].map(axis => axis.textContent), said = () => document.querySelector(".zoom output").textContent;
+const before = drawn(), edge = frame.querySelector("svg").getBoundingClientRect();
+const wheel = more => frame.dispatchEvent(new WheelEvent("wheel", { clientX: edge.left + edge.width / 2, bubbles: true, cancelable: true, ...more }));
+say("plain-wheel", wheel({ deltaY: -100 }), drawn() === before);
+say("zoom-wheel", wheel({ deltaY: -100, ctrlKey: true }), drawn() !== before, new Set(ends()).size);
+const zoomed = said();
+say("move-wheel", wheel({ deltaY: 100, shiftKey: true }), said() !== zoomed);
+const link = rows("scheduler-worst")[0].querySelector("button.link"), at = +rows("scheduler-worst")[0].dataset.at;
+link.click();
+const [, from, to] = said().match(/timehist --from (\d+)ns --to (\d+)ns/);
+say("event", +from < at && at < +to, figure.querySelector(".cursor").getAttribute("visibility"), figure.querySelector(".readout").textContent.length > 20);
+frame.dispatchEvent(new KeyboardEvent("keydown", { key: "0", bubbles: true, cancelable: true }));
+say("whole", said() === "");' >"$work/facts"
+same scripts-have-no-errors-with-tasks 0 "$(told error | wc -l)"
+same rows-of-tasks "$(rows run_ns scheduler "$linux" --show latency --rows 24)" "$(told scheduler-tasks)"
+same rows-of-waits "$(rows delay_ns scheduler "$linux" --show worst --rows 20)" "$(told scheduler-worst)"
+same rows-of-vectors "$(rows injected interrupts "$linux" --rows 48)" "$(told interrupts-vectors)"
+# Each lane has all the time that its task ran and waited, and together they have all tasks.
+"$hindvisor" analyze scheduler "$linux" --show latency --format csv 2>>"$work/out" |
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { printf "%d %s %d\n", $at["run_ns"], $at["task"], $at["pid"] }' >"$work/tasks"
+told lane | awk '{ run = $1; sub(/^[0-9]+ [0-9]+ [0-9]+ /, ""); print run, $0 }' >"$work/lanes"
+same lanes-have-the-run-times-of-their-tasks "$(head -n -1 "$work/lanes" | sort)" "$(grep -xFf <(head -n -1 "$work/lanes") "$work/tasks" | sort)"
+same lanes-have-all-run-time "$(awk '{ sum += $1 } END { printf "%d", sum }' "$work/tasks")" "$(awk '{ sum += $1 } END { printf "%d", sum }' "$work/lanes")"
+same lanes-of-the-busiest "$(sort -rn "$work/tasks" | head -12 | sort)" "$(head -12 "$work/lanes" | sort)"
+same vcpu-lane-adds-up "$("$hindvisor" analyze exits "$linux" --show activity --format csv | awk -F, 'NR > 1 { g += $3; h += $4 } END { printf "%d %d", g, h }')" "$(told vcpu)"
+same curves-of-waits-and-vectors 'wakeup,preempted true' "$(told curves)"
+same wheel-scrolls-the-page 'true true' "$(told plain-wheel)"
+same wheel-with-ctrl-zooms-all 'false true 1' "$(told zoom-wheel)"
+same wheel-with-shift-moves 'false true' "$(told move-wheel)"
+same events-lead-to-their-time 'true visible true' "$(told event)"
+same all-is-shown-again true "$(told whole)"
+sed "s/script-src 'unsafe-inline'/script-src 'none'/" "$page" >"$work/noscript.html"
+browse "file://$work/noscript.html" --dump-dom >"$work/noscript.dom"
+strips=$(grep -oE '<path class="strip' "$page" | wc -l)
+[ "$strips" -ge 40 ]; result lanes-are-drawn $?
+same without-scripts-lanes-are-there "$strips" "$(grep -oE '<path class="strip' "$work/noscript.dom" | wc -l)"
 
 exit $failed

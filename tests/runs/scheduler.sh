@@ -16,11 +16,7 @@
 unset HINDVISOR_PROCESSOR
 trace=$work/trace cache=$work/trace/guest.cache
 
-kernel=$("$root/tools/fetch-kernel" 2>"$work/out") || { result fetch-kernel 1 "$work/out"; exit 1; }
-tree=$("$root/tools/fetch-userland" --rt-tests "$root/build/guests/rt-tests" 2>"$work/out") ||
-    { result fetch-rt-tests 1 "$work/out"; exit 1; }
-"$root/tools/mkinitramfs" "$work/initrd" --init "$root/tests/scheduler/init" --add "$tree" \
-    --add "$build/tests/scheduler" 2>"$work/out" || { result make-initramfs 1 "$work/out"; exit 1; }
+scheduler_guest
 
 # run NAME TRACE OPTION...: records the workload, and compares what both sides say of it
 run() {
