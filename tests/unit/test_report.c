@@ -207,11 +207,11 @@ static const char *make_trace(u32 chunks, bool ended)
 }
 
 /* The caller frees it. */
-static char *page_of(const char *path, size_t *length)
+static char *page_of(const char *path, findings_learner *learn, size_t *length)
 {
     static struct findings findings;
     char *text = NULL;
-    struct failure failure = findings_gather(&findings, path, NULL);
+    struct failure failure = findings_gather(&findings, path, learn);
     cr_assert_eq(failure.code, OK, "%s", failure.text);
     FILE *file = open_memstream(&text, length);
     page_write(file, &findings);
@@ -231,7 +231,7 @@ static u32 occurrences(const char *text, const char *what)
 Test(report, nothing_of_a_hostile_manifest_becomes_markup)
 {
     size_t length;
-    char *page = page_of(make_trace(4, true), &length);
+    char *page = page_of(make_trace(4, true), NULL, &length);
     cr_expect_eq(length, strlen(page));
     cr_expect(strstr(page, "&lt;/script&gt;&lt;svg/onload=alert(1)&gt;"));
     cr_expect_not(strstr(page, "<svg/onload"));
@@ -244,7 +244,7 @@ Test(report, nothing_of_a_hostile_manifest_becomes_markup)
 Test(report, an_unfinished_trace_says_so)
 {
     size_t length;
-    char *page = page_of(make_trace(3, false), &length);
+    char *page = page_of(make_trace(3, false), NULL, &length);
     cr_expect(strstr(page, "Not whole."));
     cr_expect(strstr(page, "unfinished"));
     cr_expect_not(strstr(page, "Recorded whole."));
@@ -254,9 +254,59 @@ Test(report, an_unfinished_trace_says_so)
 Test(report, a_trace_without_exits_is_a_page)
 {
     size_t length;
-    char *page = page_of(make_trace(0, false), &length);
+    char *page = page_of(make_trace(0, false), NULL, &length);
     cr_expect(strstr(page, "Not whole."));
     cr_expect(strstr(page, "The trace has none."));
     cr_expect(strstr(page, "</html>"));
+    free(page);
+}
+
+/* A guest with names of its own choice for tasks, that switches between them all the time. */
+enum { HOSTILE_TASKS = 40, HOSTILE_EVENTS = 300000 };
+
+static u32 hostile_name(struct sched_log *log, u32 pid)
+{
+    struct sched_name name = {.pid = pid, .tgid = pid, .comm = "</g><script>\"&"};
+    u32 index;
+    cr_assert(sched_log_name(log, &name, &index));
+    return index;
+}
+
+static void learn_hostile_tasks(struct findings *f, struct trace *trace)
+{
+    u64 random = 3, span = trace_manifest(trace)->guest_ns + HOSTILE_EVENTS;
+    u32 runs = 0;
+    f->kernel = NO_FAILURE;
+    for (u32 pid = 0; pid < HOSTILE_TASKS; pid++)
+        hostile_name(&f->facts.log, pid);
+    for (u64 i = 0; i < HOSTILE_EVENTS; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        u32 task = (random >> 33) % HOSTILE_TASKS;
+        bool wakes = random >> 63;
+        struct sched_event event = {
+            .time = i == HOSTILE_EVENTS - 1 ? UINT64_MAX : span / HOSTILE_EVENTS * i,
+            .exit = i / 1000,
+            .kind = wakes ? SCHED_WAKE : SCHED_SWITCH,
+            .task = wakes ? task : runs,
+            .other = wakes ? runs : task,
+            .preempted = random >> 62 & 1,
+            .state = random >> 61 & 1,
+        };
+        runs = wakes ? runs : task;
+        cr_assert(sched_log_add(&f->facts.log, &event));
+    }
+}
+
+Test(report, lanes_of_any_tasks_are_markup_of_ours_and_bounded)
+{
+    size_t length;
+    char *page = page_of(make_trace(8, true), learn_hostile_tasks, &length);
+    cr_expect_lt(length, HTML_MAX);
+    cr_expect(strstr(page, "<b>vCPU and tasks</b>"));
+    cr_expect(strstr(page, "drawn as one if closer together than"));
+    cr_expect(strstr(page, "&lt;/g&gt;&lt;script"));
+    cr_expect_not(strstr(page, "</g><script>"));
+    cr_expect_eq(occurrences(page, "<script"), occurrences(page, "</script>"));
+    cr_expect_not(strstr(page, "There is no room for the lanes"));
     free(page);
 }
