@@ -29,7 +29,7 @@ UNIT_TESTS := $(BUILD)/tests/unit $(BUILD)/tests/unit_software
 unit: $(UNIT_TESTS) ## run the hosted unit tests under ASan and UBSan
 	@set -e; for program in $^; do $$program $(if $(FILTER),--filter '$(FILTER)') --jobs 2; done
 
-# Fuzz targets: tests/fuzz/fuzz_NAME.c, seeds in tests/fuzz/corpus/NAME/.
+# Fuzz targets: tests/fuzz/fuzz_NAME.c, seeds in tests/fuzz/corpus/NAME/ and of tests/fuzz/seeds.c.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 5
 
@@ -47,7 +47,16 @@ $(BUILD)/fuzz/software $(BUILD)/fuzz/hypervisor: $(addprefix $(BUILD)/fuzzed/tes
 $(BUILD)/fuzz/exits $(BUILD)/fuzz/log: $(addprefix $(BUILD)/fuzzed/tests/unit/,fake_processor.o tiny_guest.o)
 .SECONDARY:
 
-fuzzers: $(FUZZ_TARGETS)
+# Seeds that are made of today's formats.
+FUZZ_SEEDS := $(BUILD)/fuzz/seeds
+$(BUILD)/tests/fuzz_seeds: $(BUILD)/hosted/tests/fuzz/seeds.o $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
+$(FUZZ_SEEDS): $(BUILD)/tests/fuzz_seeds
+	@mkdir -p $(@D)
+	$(call say,SEEDS,$@)rm -rf $@ && $< $@
+
+fuzzers: $(FUZZ_TARGETS) $(FUZZ_SEEDS)
 fuzz: fuzzers ## run every fuzz target for FUZZ_SECONDS each
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/runs/fuzz.sh $(BUILD)
 

@@ -14,7 +14,10 @@
 #include "trace/fresh.h"
 
 enum { LEVEL = 3 };
-#define SECTION_MAX (8ull << 30) /* 150 million events: a limit for files that are made to hurt */
+/* Limits for files that are made to hurt: 150 million events; and a frame of some bytes that says
+ * it is gigabytes (a real one shrinks by less than 20). */
+#define SECTION_MAX (8ull << 30)
+enum { SHRINKS_MAX = 1000 };
 
 static const char magic[8] = "HNDguest";
 
@@ -47,8 +50,8 @@ static bool header_is_good(const struct cache_header *header, u64 identity, u64 
         return false;
     for (u32 i = 0; i < CACHE_SECTIONS; i++) {
         const struct place *place = &header->place[i];
-        if (place->length > SECTION_MAX || place->offset > file_size ||
-            place->size > file_size - place->offset)
+        if (place->length > SECTION_MAX || place->length / SHRINKS_MAX > place->size ||
+            place->offset > file_size || place->size > file_size - place->offset)
             return false;
     }
     return true;

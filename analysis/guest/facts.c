@@ -134,13 +134,12 @@ static bool take_events(struct cache *cache, struct facts *facts)
     return true;
 }
 
-static bool take_kernel(struct cache *cache, u64 sections, struct facts *facts)
+static bool take_kernel(struct cache *cache, bool events, struct facts *facts)
 {
     take_text(cache, CACHE_NO_KERNEL, facts->no_kernel, sizeof(facts->no_kernel));
     if (*facts->no_kernel)
         return true;
-    return take_symbols(cache, facts) &&
-           (!(sections & EVENT_SECTIONS) || take_events(cache, facts));
+    return take_symbols(cache, facts) && (!events || take_events(cache, facts));
 }
 
 static bool take_instructions(struct cache *cache, struct facts *facts)
@@ -154,13 +153,14 @@ static bool take_instructions(struct cache *cache, struct facts *facts)
     return true;
 }
 
-static bool take_cache(struct trace *trace, u64 sections, struct facts *facts)
+bool facts_load(const char *directory, u64 identity, bool events, struct facts *facts)
 {
     struct cache cache;
     facts_init(facts);
-    if (!cache_read(trace_path(trace), trace_identity(trace), sections, &cache))
+    u64 wanted = WORD_SECTIONS | (events ? EVENT_SECTIONS : 0);
+    if (!cache_read(directory, identity, wanted, &cache))
         return false;
-    bool good = take_kernel(&cache, sections, facts) && take_instructions(&cache, facts);
+    bool good = take_kernel(&cache, events, facts) && take_instructions(&cache, facts);
     cache_free(&cache);
     if (!good)
         facts_free(facts);
@@ -169,12 +169,12 @@ static bool take_cache(struct trace *trace, u64 sections, struct facts *facts)
 
 bool facts_cached_words(struct trace *trace, struct facts *facts)
 {
-    return take_cache(trace, WORD_SECTIONS, facts);
+    return facts_load(trace_path(trace), trace_identity(trace), false, facts);
 }
 
 bool facts_cached(struct trace *trace, struct facts *facts)
 {
-    return take_cache(trace, WORD_SECTIONS | EVENT_SECTIONS, facts);
+    return facts_load(trace_path(trace), trace_identity(trace), true, facts);
 }
 
 /* --- to the cache --------------------------------------------------------------------------------

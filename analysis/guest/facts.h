@@ -30,6 +30,8 @@ struct facts {
  * ends *facts with facts_free(); words for addresses alone are read faster. */
 bool facts_cached_words(struct trace *, struct facts *);
 bool facts_cached(struct trace *, struct facts *);
+/* The same from the cache in a directory, of the trace with that identity (frame/pass.h). */
+bool facts_load(const char *directory, u64 identity, bool events, struct facts *);
 /* From the cache, or by a replay with a progress bar. */
 struct failure facts_find(struct trace *, struct facts *);
 /* By a replay, whatever the cache has; the failure is the replay's, and the report holds what is

@@ -6,6 +6,7 @@
  */
 #include "analysis/frame/partial.h"
 #include "analysis/frame/pass.h"
+#include "tests/fuzz/views.h"
 #include "trace/codec.h"
 #include "trace/guest_time.h"
 
@@ -17,26 +18,6 @@
 enum { HZ = 1000, PIECE = 100 };
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-/* As JSON, malloc'ed. */
-static char *print(const struct view *view, const void *state, const struct query *query)
-{
-    char *text = NULL;
-    size_t length;
-    FILE *file = open_memstream(&text, &length);
-    struct output *out = file ? output_new(file, OUTPUT_JSON) : NULL;
-    require(out);
-    view->tell(state, query, out);
-    output_end(out);
-    fclose(file);
-    return text;
-}
 
 /* --- partial files
  * -------------------------------------------------------------------------------- */
@@ -53,7 +34,7 @@ static void parse_partial(const u8 *data, size_t size)
     u64 hash = XXH64(copy, size, 0);
     memcpy(copy + size, &hash, sizeof(hash));
     if (!partial_parse(copy, size + sizeof(hash), "fuzz", true, &pass, &result).code) {
-        free(print(pass.view, result.state, &pass.query));
+        free(view_print(pass.view, result.state, &pass.query));
         pass.view->end(result.state);
     }
     free(copy);
@@ -103,23 +84,6 @@ static void point(const struct codec *codec, const struct block_header *header,
 #undef F
 }
 
-static void reload(const struct view *view, const void *state, const struct query *query)
-{
-    struct pack pack = {0};
-    view->save(state, &pack);
-    struct unpack unpack = {.data = pack.data, .length = pack.length};
-    void *again = view->begin(query);
-    require(again && !pack.failed);
-    view->load(again, &unpack);
-    require(!unpack.wrong && unpack.at == unpack.length);
-    char *first = print(view, state, query), *second = print(view, again, query);
-    require(!strcmp(first, second));
-    free(first);
-    free(second);
-    view->end(again);
-    free(pack.data);
-}
-
 /* The exit before row `at`; every second time behind a gap. */
 static struct before before_row(const struct trace_batch *batch, const u64 *times, size_t at)
 {
@@ -151,7 +115,7 @@ static void take(const struct view *view, const struct trace_batch *batch,
             slice.before = before_row(batch, times, slice.end);
     }
     if (good)
-        reload(view, state, query);
+        view_reload(view, state, query);
     view->end(state);
 }
 

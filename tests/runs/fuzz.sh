@@ -14,12 +14,14 @@ trap 'rm -f "$out"' EXIT
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     name=${name#fuzz_}
-    seeds=tests/fuzz/corpus/$name
+    seeds=()
+    for folder in "tests/fuzz/corpus/$name" "$build/fuzz/seeds/$name"; do
+        [ ! -d "$folder" ] || seeds+=("$folder")
+    done
     found=$build/fuzz/corpus/$name
     mkdir -p "$found"
-    [ -d "$seeds" ] || seeds=
     if "$build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1500 -print_final_stats=1 \
-        -artifact_prefix="$build/fuzz/$name-" "$found" $seeds >"$out" 2>&1; then
+        -artifact_prefix="$build/fuzz/$name-" "$found" "${seeds[@]}" >"$out" 2>&1; then
         echo "ok $name"
         sed -nE 's/^stat::number_of_executed_units: /    runs: /p' "$out"
     else
