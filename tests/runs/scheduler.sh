@@ -5,7 +5,8 @@
 #   switches   /proc/stat and /proc/PID/status, exactly, since boot and in between
 #   times      /proc/PID/schedstat, to a few us a switch
 #   wakeups    the kernel's own sched events, one by one, and latencies to 1.5 us
-#   lateness   each cycle of cyclictest, from the deadline that the kernel programmed, to 2 us
+#   lateness   each cycle of cyclictest, from the deadline that the kernel programmed, to 2 us; and
+#              its histogram of another run, bucket by bucket
 #
 # What is left of the us is the code between the kernel's reading of its clock and the function
 # that is hooked: a guest instruction takes 1 ns. Then what is kept beside the trace, shards, and
@@ -52,13 +53,14 @@ compared switches-in-all-are-those-of-proc-stat ctxt 4
 compared switches-between-two-readings window 500
 compared switches-by-task-are-those-of-proc-status tasks 90
 compared no-reading-was-disturbed disturbed 0
-compared run-times-are-those-of-schedstat run-a-switch 5 -3000 3000
+compared run-times-are-those-of-schedstat run-a-switch 5 -5000 5000
 compared waits-are-those-of-schedstat wait-a-switch 5 -8000 8000
 compared events-are-those-of-the-guests-tracing traced 1000
 compared switches-come-after-their-tracepoint switch-after-tracepoint 1000 0 1000
 compared wakeups-come-before-their-tracepoint waking-after-function 1000 0 1000
 compared wakeup-latencies-are-those-of-the-guests-tracing latency 500 0 1500
 compared timer-lateness-is-that-of-cyclictest lateness 150 0 2000
+compared timer-lateness-has-cyclictests-histogram histogram 200 -1000 3000
 
 # --- sums, shards, the cache ------------------------------------------------------------------------
 number() { sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$2" | head -n 1; }

@@ -143,6 +143,42 @@ word[1] == "C" && count == 4 && word[2] == "0" || word[1] == "C" && word[2] == "
     lateness[++cycles] = word[count]
 }
 word[1] == "P" { cyclictest = word[2] }
+word[1] == "Q" { measuring = word[2] }
+# "000012 000034": so many samples of that many us; the buckets ascend, and so do the samples.
+word[1] == "D" && word[2] ~ /^[0-9]+$/ {
+    for (n = word[3] + 0; n > 0; n--) sample[++samples] = word[2] + 0
+}
+word[1] == "D" && word[3] == "Total" { total = word[4] + 0 }
+word[1] == "D" && word[4] == "Overflows" { overflows = word[5] + 0 }
+
+# The trace's times from deadline to first run of that task, ascending.
+function latenesses(task,    n, m, value) {
+    for (n = 1; n <= rounds[task]; n++) {
+        value = round_in[task, n] - deadline_before(round_wake_exit[task, n])
+        for (m = n - 1; m > 0 && late[m] > value; m--) late[m + 1] = late[m]
+        late[m + 1] = value
+    }
+    return rounds[task]
+}
+# How many of the trace's, so many ns later, are in buckets up to `us`?
+function up_to(us, shift,    n) {
+    for (n = 1; n <= rounds[measuring] && late[n] + shift < (us + 1) * 1000; n++)
+        ;
+    return n - 1
+}
+# cyclictest reads its clock some hundred ns after the switch to it: how many, its single samples
+# say. It takes the difference of two times in whole us, which is off by less than one. So bucket by
+# bucket as many samples as the trace has from a bucket less to a bucket more.
+function compare_histograms(    n, bad, shift) {
+    shift = cycles ? sum / cycles : 0
+    bad = latenesses(measuring) != samples || samples != total || overflows
+    for (n = 1; n <= samples; n++) {
+        extremes("histogram", sample[n] * 1000 - late[n])
+        if (n == samples || sample[n + 1] != sample[n])
+            bad += n < up_to(sample[n] - 1, shift) || n > up_to(sample[n] + 1, shift)
+    }
+    report("histogram", samples, bad)
+}
 
 END {
     report("ctxt", ctxts, ctxt_bad)
@@ -156,8 +192,11 @@ END {
     report("switch-after-tracepoint", traced, 0)
     report("waking-after-function", traced, 0)
     report("latency", guest_latencies, 0)
-    for (n = 1; n <= cycles; n++)
-        extremes("lateness", lateness[n] - (round_in[cyclictest, n] - \
-                 deadline_before(round_wake_exit[cyclictest, n])))
+    for (n = 1; n <= cycles; n++) {
+        d = lateness[n] - (round_in[cyclictest, n] - deadline_before(round_wake_exit[cyclictest, n]))
+        extremes("lateness", d)
+        sum += d
+    }
     report("lateness", cycles, cycles != rounds[cyclictest])
+    compare_histograms()
 }
