@@ -27,6 +27,8 @@ static const struct section sections[] = {
      "The guest's tasks, and how long they waited for the CPU: from a wakeup, or from being "
      "preempted, to the switch to them.",
      section_scheduler},
+    {"time", "Time", "The guest's clock against the host's: offset, drift and steps.",
+     section_time},
     {"worst", "Worst events", "Each with the command that shows what led there.", section_worst},
     {"quality", "Data quality", NULL, section_quality},
 };

@@ -74,7 +74,7 @@ const series_plot = figure => {
         return most ? Math.min(data.top, most * 1.05) : data.top;
     };
     plot.draw = () => {
-        const scale = 1000 / (data.high - data.low), high = top(), share = 1000 * high / data.top;
+        const scale = 1000 / (data.high - data.low), high = top(), share = data.stack ? 1000 * high / data.top : 1000;
         plot.box.setAttribute('viewBox', `${(plot.low - data.low) * scale} ${1000 - share} ${(plot.high - plot.low) * scale} ${share}`);
         if (!data.stack) return;
         const axis = plot.svg.querySelector('.axis');

@@ -21,6 +21,7 @@ void section_timeline(FILE *, const struct findings *);
 void section_devices(FILE *, const struct findings *);
 void section_interrupts(FILE *, const struct findings *);
 void section_scheduler(FILE *, const struct findings *);
+void section_time(FILE *, const struct findings *); /* time.c */
 void section_worst(FILE *, const struct findings *);
 void section_quality(FILE *, const struct findings *); /* quality.c */
 

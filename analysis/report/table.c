@@ -28,6 +28,8 @@ static const char *unit_of(const struct table *t, const struct column *column)
 {
     if (column->type == CELL_TICKS)
         return t->hz ? "µs" : "ticks";
+    if (column->type == CELL_AHEAD)
+        return "µs";
     if (column->type == CELL_NS)
         return is_moment(column) ? "s" : "µs";
     return column->type == CELL_SHARE ? "%" : "";
@@ -53,7 +55,7 @@ static void put_number(const struct table *t, const struct column *column, u128 
         put_thousandths(t->out, nanoseconds(number, t->hz));
     else if (is_moment(column))
         html(t->out, "%s.%09u", grouped(number / 1000000000, text), (u32)(number % 1000000000));
-    else if (column->type == CELL_NS)
+    else if (column->type == CELL_NS || column->type == CELL_AHEAD)
         put_thousandths(t->out, number);
     else if (column->type == CELL_SHARE)
         html(t->out, "%u.%02u", (u32)(number / 100), (u32)(number % 100));
@@ -75,17 +77,18 @@ static u128 shown(const struct table *t, size_t cell)
 static void put_number_cell(const struct table *t, const struct column *column, size_t cell)
 {
     u128 number = t->kept->cells[cell].number;
-    html(t->out, "<td data-v=\"%.0Lf\"", (long double)number);
+    bool below = t->kept->cells[cell].kind == CELL_NEGATIVE;
+    html(t->out, "<td data-v=\"%s%.0Lf\"", below ? "-" : "", (long double)number);
     if (column->type == CELL_SHARE)
         html(t->out, " class=\"share\" style=\"--share:%.2f%%\"", (double)number / 1e6);
-    html(t->out, ">");
+    html(t->out, below ? ">−" : ">");
     put_number(t, column, shown(t, cell));
 }
 
 static void put_cell(const struct table *t, const struct column *column, size_t at)
 {
     const struct cell *cell = &t->kept->cells[at];
-    if (cell->kind == CELL_NUMBER) {
+    if (cell->kind == CELL_NUMBER || cell->kind == CELL_NEGATIVE) {
         put_number_cell(t, column, at);
     } else if (cell->kind == CELL_WORDS) {
         html(t->out, "<td class=\"text\">");

@@ -176,9 +176,11 @@ inspect '
 const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
 const table = id => say(id, rows(id).length, rows(id).map(r => r.querySelector("[data-v]").dataset.v).join(","));
 for (const s of document.querySelectorAll("script.answer")) { const j = JSON.parse(s.textContent); say("answer", s.id, j[j.query.view].length); }
-["exits-reason", "exits-port", "exits-rip", "exits-worst"].forEach(table);
+["exits-reason", "exits-port", "exits-rip", "exits-worst", "time-steps"].forEach(table);
 const points = JSON.parse(document.querySelector("#exits-over-time .points").textContent);
 say("plotted", Math.round(points.series.flatMap(s => s.y).reduce((a, b) => a + b, 0) * points.step / 1e9));
+const offset = JSON.parse(document.querySelector("#time-offset .points").textContent);
+say("offset-points", offset.x.length, offset.series.map(s => s.name).join(","));
 const most = [...document.querySelectorAll(".points")].map(s => JSON.parse(s.textContent)).map(p => p.x.length * p.series.length);
 say("most-points", Math.max(...most) <= 2000, most.length);
 const sum = c => rows("exits-reason").reduce((a, r) => a + Math.round(100 * r.cells[c].textContent), 0) / 100;
@@ -216,6 +218,8 @@ same rows-by-reason "$(rows samples exits "$trace" --rows 48)" "$(told exits-rea
 same rows-by-port "$(rows samples exits "$trace" --by port --rows 12)" "$(told exits-port)"
 same rows-by-instruction "$(rows samples exits "$trace" --by rip --rows 12)" "$(told exits-rip)"
 same rows-of-worst "$(rows exit exits "$trace" --show worst --rows 20)" "$(told exits-worst)"
+same rows-of-steps "$(rows exit time "$trace" --show steps --rows 20)" "$(told time-steps)"
+same points-of-the-offset "$(rows time_ns time "$trace" --show freq --intervals 500 | cut -d' ' -f1) mean drift,ahead of the host" "$(told offset-points)"
 same plots-have-all-exits "$("$hindvisor" info --format json "$trace" | grep -oE '"exits": *[0-9]+' | head -1 | grep -oE '[0-9]+')" "$(told plotted)"
 same at-most-2000-points true "$(told most-points | cut -d' ' -f1)"
 same shares-add-up '100.00 100.00' "$(told shares)"
