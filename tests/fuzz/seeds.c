@@ -9,6 +9,7 @@
 
 #include "analysis/frame/partial.h"
 #include "analysis/guest/cache.h"
+#include "analysis/guest/instructions.h"
 #include "analysis/guest/symbols.h"
 #include "analysis/scheduler/events.h"
 #include "analysis/views.h"
