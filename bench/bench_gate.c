@@ -151,12 +151,13 @@ static void replay_exits(struct bench *b)
         one_exit(&recorder.gate, i);
     log_hand_on(&log);
     struct replayer replayer = {0};
-    struct log_cursor exits, values, events;
+    struct log_cursor exits, values, events, notes;
+    const struct log_source source = {&exits, &values, &events, &notes};
     while (bench_next(b)) {
         if (number == EXITS) {
-            exits = values = events =
+            exits = values = events = notes =
                 (struct log_cursor){.next_block = next_block, .context = &kept};
-            replayer_init(&replayer, &still, &exits, &values, &events);
+            replayer_init(&replayer, &still, &source);
             number = 0;
         }
         one_exit(&replayer.gate, number++);

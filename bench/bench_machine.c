@@ -22,8 +22,13 @@ static void no_timer(struct gate *gate, u64 exit, u64 deadline)
     (void)gate, (void)exit, (void)deadline;
 }
 
+static void no_raise(struct gate *gate, const struct raise_record *raise)
+{
+    (void)gate, (void)raise;
+}
+
 static const struct gate_ops silent_ops = {
-    .console_out = no_console, .timer_set = no_timer, .idled = no_timer};
+    .console_out = no_console, .timer_set = no_timer, .raised = no_raise, .idled = no_timer};
 static struct gate silent = {.ops = &silent_ops};
 
 static struct machine *new_machine(void)

@@ -19,6 +19,8 @@ enum effect {
     EFFECT_DEBUG_EXIT, /* effect_value: the code written */
     EFFECT_EOI,        /* effect_value: vector whose level-triggered interrupt ended */
     EFFECT_TIMER_SET,  /* effect_value: the new deadline, guest ns, or NEVER */
+    EFFECT_RAISED,     /* effect_value: the vector that the vCPU requested of itself, with */
+                       /* EFFECT_MERGED if it was pending already, or EFFECT_NMI */
 };
 
 struct access {
@@ -29,6 +31,8 @@ struct access {
     enum effect effect; /* out; the caller sets EFFECT_NONE */
     u64 effect_value;
 };
+
+enum { EFFECT_MERGED = 1 << 8, EFFECT_NMI = 1 << 9 };
 
 /* What a device drives on its interrupt line just now. */
 enum line { LINE_LOW, LINE_HIGH, LINE_PULSE /* one rising edge, then low; reading it takes it */ };
@@ -41,7 +45,9 @@ struct device_ops {
     void (*access)(void *state, u32 offset, struct access *access);
     enum line (*line)(void *state);        /* NULL: no interrupt line */
     u64 (*deadline)(const void *state);    /* next guest time (ns) at which state changes by itself, or NEVER; NULL: never */
-    void (*advance)(void *state, u64 now); /* guest time is now `now` (ns, never goes back); NULL with deadline */
+    /* Guest time is now `now` (ns, never goes back). Gives how often it would have gone off
+     * between its deadline and now, beyond the once that it does. NULL with deadline. */
+    u64 (*advance)(void *state, u64 now);
 };
 
 /* A range of ports or of guest-physical addresses that one device answers. */

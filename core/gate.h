@@ -17,6 +17,7 @@
 
 struct exit_record; /* trace/schema.h */
 struct injection_record;
+struct raise_record;
 struct state_record;
 struct end_record;
 
@@ -43,6 +44,20 @@ struct arrival {
     u64 value;
 };
 
+/* Who requests an interrupt. Numbers are part of the trace format. */
+#define RAISE_SOURCES(X)        \
+    X(0, APIC_TIMER, "APIC timer") /* the local one */ \
+    X(1, PIT, "PIT")            \
+    X(2, RTC, "RTC")            \
+    X(3, ACPI, "ACPI")          /* the PM timer; power buttons do not exist */ \
+    X(4, UART, "UART")          \
+    X(5, IPI, "IPI")            /* the vCPU itself, by its ICR */ \
+    X(6, LINE, "line")          /* an ISA line that no device of ours drives */
+
+#define X(number, name, text) SOURCE_##name = number,
+enum raise_source { RAISE_SOURCES(X) SOURCE_COUNT };
+#undef X
+
 struct gate;
 
 struct gate_ops {
@@ -62,6 +77,8 @@ struct gate_ops {
     void (*console_out)(struct gate *, u8 byte);
     /* A device timer was set to go off at guest time `deadline` (ns). An observation. */
     void (*timer_set)(struct gate *, u64 exit, u64 deadline);
+    /* An interrupt was requested while this exit was handled. An observation. */
+    void (*raised)(struct gate *, const struct raise_record *);
     /* Halted with nothing to do, guest time was skipped to `until` (ns); clock policy `count`.
      * An observation. */
     void (*idled)(struct gate *, u64 exit, u64 until);

@@ -17,11 +17,14 @@
 #include "core/crc.h"
 #include "core/devices/ports.h"
 #include "core/mem.h"
+#include "trace/schema.h"
 
 enum { NO_IRQ = -1, PIN_OF_LINE_0 = 2 };
-enum { X2APIC_MSRS = 0x800 };
+enum { X2APIC_MSRS = 0x800, VECTOR_OF_NMI = 2 };
 /* Deadlines taken one by one in one step of time; after that, all up to now at once. */
 enum { SINGLE_STEPS = 32 };
+/* Requests of one exit that the gate is told of one by one: a recorder has room for these. */
+enum { RAISES_AN_EXIT = 128 };
 
 #define STATE(member) offsetof(struct machine, member)
 
@@ -48,6 +51,56 @@ static void *state_of(struct machine *m, const struct region *region)
     return (u8 *)m + region->state;
 }
 
+/* --- what the gate is told of interrupts ------------------------------------------------ */
+
+/* Why an interrupt is requested just now. */
+struct cause {
+    u64 due;  /* guest ns */
+    u64 lost; /* timers: further periods that fall together with this one */
+};
+
+static struct cause just_now(const struct machine *m)
+{
+    return (struct cause){m->now, 0};
+}
+
+/* `raise`: its source, vector and flags. */
+static void tell(struct machine *m, struct raise_record raise, struct cause cause)
+{
+    u64 *untold = &m->untold[raise.source];
+
+    if (m->raising != m->exit)
+        m->raised = 0;
+    m->raising = m->exit;
+    if (m->raised++ >= RAISES_AN_EXIT) {
+        *untold += 1 + cause.lost;
+        return;
+    }
+    raise.kind = REC_RAISE;
+    raise.lost = cause.lost + *untold;
+    raise.late = m->now - cause.due;
+    raise.exit = m->exit;
+    raise.due = cause.due;
+    *untold = 0;
+    m->gate->ops->raised(m->gate, &raise);
+}
+
+static u8 source_of_line(u32 irq)
+{
+    switch (irq) {
+    case IRQ_PIT:
+        return SOURCE_PIT;
+    case IRQ_UART:
+        return SOURCE_UART;
+    case IRQ_RTC:
+        return SOURCE_RTC;
+    case IRQ_ACPI:
+        return SOURCE_ACPI;
+    default:
+        return SOURCE_LINE;
+    }
+}
+
 /* --- interrupts --------------------------------------------------------------------- */
 
 /* False: nobody took it. */
@@ -68,43 +121,97 @@ static bool send(struct machine *m, const struct ioapic_message *message)
     }
 }
 
-static void send_messages(struct machine *m)
+/* What the message requests of the CPU; vector 0: nothing that is modelled. */
+static struct raise_record request_of(const struct machine *m, const struct ioapic_message *message)
+{
+    struct raise_record raise = {.source = source_of_line(message->pin == PIN_OF_LINE_0 ? IRQ_PIT : message->pin)};
+
+    if (message->mode == DELIVER_NMI) {
+        raise.vector = VECTOR_OF_NMI;
+        raise.flags = RAISE_NMI | (m->lapic.nmi ? RAISE_MERGED : 0);
+    } else if (message->mode <= DELIVER_LOWEST) {
+        raise.vector = message->vector;
+        raise.flags = lapic_requested(&m->lapic, message->vector) ? RAISE_MERGED : 0;
+    }
+    return raise;
+}
+
+/* False: there was none that a CPU took. */
+static bool send_messages(struct machine *m, struct cause cause)
 {
     struct ioapic_message message;
+    bool taken = false;
 
-    while (ioapic_take(&m->ioapic, &message))
-        if (!send(m, &message))
+    while (ioapic_take(&m->ioapic, &message)) {
+        struct raise_record raise = request_of(m, &message);
+
+        if (!send(m, &message)) {
             ioapic_refused(&m->ioapic, message.pin);
+            continue;
+        }
+        taken = true;
+        if (raise.vector)
+            tell(m, raise, cause);
+    }
+    return taken;
 }
 
-static void drive(struct machine *m, u32 irq, bool level)
+/* Nothing but its own state decides whether the 8259's output is looked at. */
+static bool pic_is_wired(const struct machine *m)
 {
-    pic_set_line(&m->pic, irq, level);
-    ioapic_set_line(&m->ioapic, irq == IRQ_PIT ? PIN_OF_LINE_0 : irq, level);
-    send_messages(m);
+    return !lapic_enabled(&m->lapic) || lapic_accepts_extint(&m->lapic);
 }
 
-static void change_line(struct machine *m, u32 irq, enum line line)
+static u32 pin_of_line(u32 irq)
 {
-    if (line == LINE_PULSE)
-        drive(m, irq, true);
-    else
+    return irq == IRQ_PIT ? PIN_OF_LINE_0 : irq;
+}
+
+/* Both controllers see it. A masked one is lost to the I/O APIC; the 8259 keeps it until it is
+ * unmasked, and so does a pin that is level-triggered, and neither is told of then. */
+static void raise_line(struct machine *m, u32 irq, struct cause cause)
+{
+    u8 vector = pic_is_wired(m) ? pic_vector(&m->pic, irq) : 0;
+    struct raise_record raise = {.source = source_of_line(irq), .vector = vector};
+    bool taken;
+
+    raise.flags = !vector ? RAISE_MASKED : pic_requested(&m->pic, irq) ? RAISE_MERGED : 0;
+    pic_set_line(&m->pic, irq, true);
+    ioapic_set_line(&m->ioapic, pin_of_line(irq), true);
+    taken = send_messages(m, cause);
+    if (vector || (!taken && !ioapic_waits(&m->ioapic, pin_of_line(irq))))
+        tell(m, raise, cause);
+}
+
+static void lower_line(struct machine *m, u32 irq)
+{
+    pic_set_line(&m->pic, irq, false);
+    ioapic_set_line(&m->ioapic, pin_of_line(irq), false);
+    send_messages(m, just_now(m));
+}
+
+static void change_line(struct machine *m, u32 irq, enum line line, struct cause cause)
+{
+    if (line != LINE_PULSE)
         m->asserted ^= BIT(irq);
-    drive(m, irq, line == LINE_HIGH);
+    if (line != LINE_LOW)
+        raise_line(m, irq, cause);
+    if (line != LINE_HIGH)
+        lower_line(m, irq);
 }
 
 /* Passes on what the device drives on its line now. */
-static inline void sample_line(struct machine *m, const struct region *region)
+static inline void sample_line(struct machine *m, const struct region *region, struct cause cause)
 {
     enum line line = region->ops->line(state_of(m, region));
 
     if (line != (m->asserted >> region->irq & 1 ? LINE_HIGH : LINE_LOW)) /* seldom */
-        change_line(m, (u32)region->irq, line);
+        change_line(m, (u32)region->irq, line, cause);
 }
 
 static bool pic_reaches_cpu(const struct machine *m)
 {
-    return (!lapic_enabled(&m->lapic) || lapic_accepts_extint(&m->lapic)) && pic_output(&m->pic);
+    return pic_is_wired(m) && pic_output(&m->pic);
 }
 
 int machine_pending_vector(const struct machine *m)
@@ -162,20 +269,35 @@ static void update_slow_deadline(struct machine *m)
 static void fire_slow(struct machine *m, u64 time)
 {
     for (const struct region *region = regions; region < REGIONS_END; region++) {
-        if (m->deadlines[region - regions] > time || !region->ops->advance)
+        struct cause cause = {.due = m->deadlines[region - regions]};
+
+        if (cause.due > time || !region->ops->advance)
             continue;
-        region->ops->advance(state_of(m, region), time);
+        cause.lost = region->ops->advance(state_of(m, region), time);
         ask_deadline(m, region);
         if (region->irq != NO_IRQ)
-            sample_line(m, region);
+            sample_line(m, region, cause);
     }
     update_slow_deadline(m);
+}
+
+static void fire_lapic(struct machine *m, u64 time)
+{
+    u8 vector = lapic_timer_vector(&m->lapic);
+    bool pending = lapic_requested(&m->lapic, vector);
+    struct raise_record raise = {.source = SOURCE_APIC_TIMER, .vector = vector};
+    struct cause cause = {.due = m->lapic.deadline};
+
+    raise.flags = !vector ? RAISE_MASKED : pending ? RAISE_MERGED : 0;
+    cause.lost = lapic_advance(&m->lapic, time);
+    tell(m, raise, cause);
 }
 
 /* Everything that is due at `time` goes off. */
 static void fire(struct machine *m, u64 time)
 {
-    lapic_advance(&m->lapic, time);
+    if (m->lapic.deadline <= time)
+        fire_lapic(m, time);
     if (m->slow_deadline <= time)
         fire_slow(m, time);
     update_deadline(m);
@@ -213,6 +335,15 @@ void machine_stop(struct machine *m, enum end_reason reason, u64 detail)
         m->end = (struct end){reason, detail};
 }
 
+static void tell_ipi(struct machine *m, u64 effect)
+{
+    bool nmi = effect & EFFECT_NMI;
+    struct raise_record raise = {.source = SOURCE_IPI, .vector = nmi ? VECTOR_OF_NMI : (u8)effect};
+
+    raise.flags = (nmi ? RAISE_NMI : 0) | (effect & EFFECT_MERGED ? RAISE_MERGED : 0);
+    tell(m, raise, just_now(m));
+}
+
 static void carry_out(struct machine *m, const struct access *access)
 {
     switch (access->effect) {
@@ -232,7 +363,10 @@ static void carry_out(struct machine *m, const struct access *access)
         break;
     case EFFECT_EOI:
         ioapic_eoi(&m->ioapic, (u8)access->effect_value);
-        send_messages(m);
+        send_messages(m, just_now(m));
+        break;
+    case EFFECT_RAISED:
+        tell_ipi(m, access->effect_value);
         break;
     case EFFECT_TIMER_SET:
         m->gate->ops->timer_set(m->gate, m->exit, access->effect_value);
@@ -261,7 +395,7 @@ static const struct region *find(u16 port, u8 size)
 static inline void settle(struct machine *m, const struct region *region)
 {
     if (region->irq != NO_IRQ)
-        sample_line(m, region);
+        sample_line(m, region, just_now(m));
     if (region->ops->deadline) {
         ask_deadline(m, region);
         update_slow_deadline(m);
@@ -317,7 +451,7 @@ void machine_mmio(struct machine *m, u64 gpa, struct access *access)
     } else if (within(gpa, IOAPIC_BASE, IOAPIC_SPAN, access->size)) {
         access->now = 0;
         ioapic_access(&m->ioapic, (u32)(gpa - IOAPIC_BASE), access);
-        send_messages(m);
+        send_messages(m, just_now(m));
     } else {
         nobody(access);
     }
@@ -377,6 +511,8 @@ void machine_receive(struct machine *m, u8 byte)
 void machine_init(struct machine *m, u64 epoch)
 {
     m->now = m->exit = m->asserted = 0;
+    m->raising = m->raised = 0;
+    memset(m->untold, 0, sizeof(m->untold));
     m->end = (struct end){END_NONE, 0};
     lapic_reset(&m->lapic, 0);
     lapic_virtual_wire(&m->lapic);
@@ -393,7 +529,7 @@ void machine_init(struct machine *m, u64 epoch)
         if (region->ops->deadline)
             ask_deadline(m, region);
         if (region->irq != NO_IRQ)
-            sample_line(m, region);
+            sample_line(m, region, just_now(m));
     }
     update_slow_deadline(m);
 }

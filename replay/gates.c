@@ -13,7 +13,7 @@ struct gate *gates_record(struct gates *g, const struct mission *mission, struct
 
 struct gate *gates_replay(struct gates *g, const struct log_source *from, struct world *output)
 {
-    replayer_init(&g->replayer, output, from->exits, from->values, from->events);
+    replayer_init(&g->replayer, output, from);
     return &g->replayer.gate;
 }
 

@@ -16,11 +16,6 @@ struct gates {
     struct log log; /* recording: set up by the owner; without a buffer nothing is kept */
 };
 
-/* Where a replay's records come from: a cursor each for the kinds of struct replayer. */
-struct log_source {
-    struct log_cursor *exits, *values, *events;
-};
-
 /* The recording gate: of this world, made noisy if the mission asks for it. */
 struct gate *gates_record(struct gates *, const struct mission *, struct world *);
 struct gate *gates_replay(struct gates *, const struct log_source *, struct world *output);

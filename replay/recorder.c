@@ -128,6 +128,12 @@ static void record_timer(struct gate *gate, u64 exit, u64 deadline)
     record->deadline = deadline;
 }
 
+static void record_raise(struct gate *gate, const struct raise_record *raise)
+{
+    struct raise_record *record = log_append(from_gate(gate)->log, REC_RAISE);
+    *record = *raise;
+}
+
 static void record_idle(struct gate *gate, u64 exit, u64 until)
 {
     struct idle_record *record = log_append(from_gate(gate)->log, REC_IDLE);
@@ -257,6 +263,7 @@ static const struct gate_ops recorder_ops = {
     .wait = record_wait,
     .console_out = record_console_out,
     .timer_set = record_timer,
+    .raised = record_raise,
     .idled = record_idle,
     .exit_begins = record_exit_begins,
     .exit_ends = record_exit_ends,

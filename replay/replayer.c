@@ -111,14 +111,77 @@ static void replay_console_out(struct gate *gate, u8 byte)
     r->output->ops->output(r->output, byte);
 }
 
+/* --- notes: what the machine did by itself; a difference stops the replay when the exit ends --- */
+
+/* The log's next note, which must be of this kind; NULL: nothing to compare with. */
+static const union record *next_note(struct replayer *r, u32 kind)
+{
+    if (!r->compares || !r->notes)
+        return NULL;
+    const union record *record = log_peek(r->notes);
+    if (!record && !log_peek(r->events))
+        return NULL; /* cut there */
+    if (record && record->kind == kind)
+        return record;
+    differ(r, DIVERGENCE_NOTE, record ? record->kind : 0, kind, record);
+    return NULL;
+}
+
+#define F(type, field, render, coding) \
+    if (expected->field != got->field) \
+        differ(r, DIVERGENCE_NOTE, expected->field, got->field, record);
+#define COMPARE_NOTE(name, NAME, FIELDS)                                                    \
+    static void compare_##name(struct replayer *r, const struct name##_record *got)         \
+    {                                                                                       \
+        const union record *record = next_note(r, REC_##NAME);                              \
+        if (!record)                                                                        \
+            return;                                                                         \
+        const struct name##_record *expected = &record->name;                               \
+        FIELDS(F)                                                                           \
+        log_take(r->notes);                                                                 \
+    }
+COMPARE_NOTE(timer, TIMER, TIMER_FIELDS)
+COMPARE_NOTE(raise, RAISE, RAISE_FIELDS)
+COMPARE_NOTE(idle, IDLE, IDLE_FIELDS)
+#undef COMPARE_NOTE
+#undef F
+
 static void replay_timer(struct gate *gate, u64 exit, u64 deadline)
 {
-    (void)gate, (void)exit, (void)deadline; /* follows from values that are compared */
+    compare_timer(from_gate(gate), &(struct timer_record){.exit = exit, .deadline = deadline});
+}
+
+static void replay_raise(struct gate *gate, const struct raise_record *raise)
+{
+    compare_raise(from_gate(gate), raise);
 }
 
 static void replay_idle(struct gate *gate, u64 exit, u64 until)
 {
-    (void)gate, (void)exit, (void)until; /* follows from the timers; older traces do not tell */
+    compare_idle(from_gate(gate), &(struct idle_record){.exit = exit, .until = until});
+}
+
+static u64 note_exit(const union record *record)
+{
+    switch (record->kind) {
+    case REC_TIMER:
+        return record->timer.exit;
+    case REC_RAISE:
+        return record->raise.exit;
+    default:
+        return record->idle.exit;
+    }
+}
+
+/* A note of an exit before this one that has not come. */
+static bool check_notes(struct replayer *r, const struct position *at)
+{
+    const union record *record = r->notes ? log_peek(r->notes) : NULL;
+    if (r->difference.kind != DIVERGENCE_NONE)
+        return false;
+    if (!record || note_exit(record) >= at->exit)
+        return true;
+    return differ(r, DIVERGENCE_NOTE, record->kind, 0, record);
 }
 
 /* A stop of the world's that is logged for this exit, or was missed before it. No exit
@@ -174,7 +237,7 @@ static bool replay_exit_begins(struct gate *gate, const struct exit_record *exit
     if (record->kind == REC_INJECTION)
         return differ(r, DIVERGENCE_INJECTION, record->injection.info, 0, record);
     r->expected = record->exit;
-    if (!compare_exit(r, exit, record))
+    if (!check_notes(r, at) || !compare_exit(r, exit, record))
         return false;
     log_take(r->exits);
     return check_stop(r, at);
@@ -252,9 +315,9 @@ static bool replay_state(struct gate *gate, const struct state_record *got)
 /* The log of a run ends with it. */
 static bool nothing_left(struct replayer *r)
 {
-    struct log_cursor *cursors[] = {r->events, r->values, r->exits};
+    struct log_cursor *cursors[] = {r->events, r->values, r->exits, r->notes};
     for (u32 i = 0; i < ARRAY_SIZE(cursors); i++) {
-        const union record *record = log_peek(cursors[i]);
+        const union record *record = cursors[i] ? log_peek(cursors[i]) : NULL;
         if (record)
             return differ(r, DIVERGENCE_END, record->kind, 0, record);
     }
@@ -292,6 +355,7 @@ static const struct gate_ops replayer_ops = {
     .wait = replay_wait,
     .console_out = replay_console_out,
     .timer_set = replay_timer,
+    .raised = replay_raise,
     .idled = replay_idle,
     .exit_begins = replay_exit_begins,
     .exit_ends = replay_exit_ends,
@@ -301,17 +365,19 @@ static const struct gate_ops replayer_ops = {
     .ends = replay_ends,
 };
 
-void replayer_init(struct replayer *r, struct world *output, struct log_cursor *exits, struct log_cursor *values,
-                   struct log_cursor *events)
+void replayer_init(struct replayer *r, struct world *output, const struct log_source *from)
 {
     memset(r, 0, sizeof(*r));
     r->gate.ops = &replayer_ops;
     r->output = output;
-    r->exits = exits;
-    r->values = values;
-    r->events = events;
-    exits->kinds = BIT(REC_EXIT) | BIT(REC_INJECTION);
-    values->kinds = BIT(REC_CLOCK);
-    events->kinds = BIT(REC_STOP) | BIT(REC_ARRIVAL) | BIT(REC_STATE) | BIT(REC_END);
-    r->compares = log_peek(exits) != NULL;
+    r->exits = from->exits;
+    r->values = from->values;
+    r->events = from->events;
+    r->notes = from->notes;
+    r->exits->kinds = BIT(REC_EXIT) | BIT(REC_INJECTION);
+    r->values->kinds = BIT(REC_CLOCK);
+    r->events->kinds = BIT(REC_STOP) | BIT(REC_ARRIVAL) | BIT(REC_STATE) | BIT(REC_END);
+    if (r->notes)
+        r->notes->kinds = BIT(REC_TIMER) | BIT(REC_RAISE) | BIT(REC_IDLE);
+    r->compares = log_peek(r->exits) != NULL;
 }

@@ -22,6 +22,7 @@ struct replayer {
     struct world *output; /* only its output and progress are used */
     struct log_cursor *exits;  /* REC_EXIT, REC_INJECTION */
     struct log_cursor *values; /* REC_CLOCK */
+    struct log_cursor *notes;  /* REC_TIMER, REC_RAISE, REC_IDLE; NULL: not compared */
     struct log_cursor *events; /* REC_STOP, REC_ARRIVAL, REC_STATE, REC_END */
     struct exit_record expected; /* the exit being handled, as recorded */
     bool compares;   /* the trace has observations */
@@ -31,7 +32,12 @@ struct replayer {
     struct difference difference;
 };
 
-void replayer_init(struct replayer *, struct world *output, struct log_cursor *exits,
-                   struct log_cursor *values, struct log_cursor *events);
+/* Where a replay's records come from: a cursor each for the kinds above. `notes` is NULL for
+ * traces of formats that do not have all of these kinds. */
+struct log_source {
+    struct log_cursor *exits, *values, *events, *notes;
+};
+
+void replayer_init(struct replayer *, struct world *output, const struct log_source *);
 
 #endif

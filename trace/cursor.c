@@ -106,6 +106,8 @@ u64 record_exit(const union record *record, u64 number)
         return record->timer.exit;
     case REC_IDLE:
         return record->idle.exit;
+    case REC_RAISE:
+        return record->raise.exit;
     case REC_CLOCK:
         return record->clock.exit;
     case REC_STOP:
@@ -121,15 +123,18 @@ u64 record_exit(const union record *record, u64 number)
     }
 }
 
-/* When, while an exit is handled, a record of this kind arises. */
-static u32 rank(u32 kind)
+/* When, while an exit is handled, a record of this kind arises. A request of an interrupt may do so
+ * before the exit's record, which is the walk's next one then, or behind it. */
+static u32 rank(const struct walk *walk)
 {
     static const u8 ranks[REC_KIND_LIMIT] = {
-        [REC_STOP] = 0,    [REC_CLOCK] = 1,     [REC_TIMER] = 1, [REC_EXIT] = 2,
-        [REC_ARRIVAL] = 3, [REC_IDLE] = 3,      [REC_INJECTION] = 4, [REC_STATE] = 5,
-        [REC_END] = 6,
+        [REC_STOP] = 0,    [REC_CLOCK] = 1, [REC_TIMER] = 1,     [REC_RAISE] = 1, [REC_EXIT] = 2,
+        [REC_ARRIVAL] = 3, [REC_IDLE] = 3,  [REC_INJECTION] = 4, [REC_STATE] = 5, [REC_END] = 6,
     };
-    return ranks[kind];
+    const union record *record = &walk->records[walk->at];
+    if (record->kind == REC_RAISE && record->raise.exit < walk->next_exit)
+        return ranks[REC_IDLE];
+    return ranks[record->kind];
 }
 
 /* Is there a record at walk->at? Loads blocks as needed. */
@@ -159,7 +164,7 @@ static bool comes_first(const struct walk *a, const struct walk *b)
     u64 exit_left = record_exit(left, a->next_exit), exit_right = record_exit(right, b->next_exit);
     if (exit_left != exit_right)
         return exit_left < exit_right;
-    return rank(left->kind) <= rank(right->kind);
+    return rank(a) <= rank(b);
 }
 
 static enum trace_step choose(struct trace_cursor *cursor, struct walk **chosen)

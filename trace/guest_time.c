@@ -11,7 +11,7 @@ void guest_time_init(struct guest_time *t, const struct manifest *manifest)
     *t = (struct guest_time){
         .exact = true,
         .host = manifest->clock == CLOCK_HOST,
-        .tells_idle = manifest->version >= 2,
+        .tells_idle = manifest_tells(manifest, REC_IDLE),
         .tsc_hz = manifest->tsc_hz,
     };
 }

@@ -34,6 +34,7 @@ enum render {
     RENDER_ARRIVAL,
     RENDER_END,
     RENDER_INTERRUPTION,
+    RENDER_SOURCE,
 };
 
 struct field_layout {

@@ -336,3 +336,10 @@ bool manifest_has_dropped(const struct manifest *manifest)
     return manifest->finished != TRACE_UNFINISHED && manifest->exits &&
            !manifest->blocks[STREAM_OBSERVATION];
 }
+
+bool manifest_tells(const struct manifest *manifest, u32 kind)
+{
+    if (kind == REC_RAISE)
+        return manifest->version >= TRACE_WITH_RAISES;
+    return kind != REC_IDLE || manifest->version >= TRACE_WITH_IDLES;
+}

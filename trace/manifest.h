@@ -13,7 +13,9 @@
 
 /* Version 2 has `idle` records; nothing else is new in it. BLOCK_VERSION counts the layout of
  * blocks and indexes. */
-enum { TRACE_FORMAT_VERSION = 2, BLOCK_VERSION = 1 };
+enum { TRACE_FORMAT_VERSION = 3, BLOCK_VERSION = 1 };
+/* The versions from which on a trace has records of these kinds. */
+enum { TRACE_WITH_IDLES = 2, TRACE_WITH_RAISES = 3 };
 
 enum trace_finished {
     TRACE_UNFINISHED, /* being recorded, or killed */
@@ -63,6 +65,9 @@ struct manifest {
 /* Were the observations taken out on purpose (trace_drop_observations())? There are exits then, and no
  * block of observations. */
 bool manifest_has_dropped(const struct manifest *);
+
+/* Does its format version have records of this kind? */
+bool manifest_tells(const struct manifest *, u32 kind);
 
 /* Writes DIRECTORY/manifest by way of a temporary file and rename. */
 struct failure manifest_write(const struct manifest *, const char *directory);

@@ -21,8 +21,11 @@ struct failure moments_failure(const struct moments *t)
     return trace_cursor_failure(t->cursor);
 }
 
-static bool comes_before_its_exit(u32 kind)
+static bool comes_before_its_exit(const struct moments *t, const struct moment *moment)
 {
+    u32 kind = moment->record.kind;
+    if (kind == REC_RAISE)
+        return moment->exit >= t->exits;
     return kind == REC_STOP || kind == REC_CLOCK || kind == REC_TIMER;
 }
 
@@ -41,8 +44,10 @@ static enum trace_step fill(struct moments *t)
         last->exit = trace_cursor_exit(t->cursor);
         last->stream = trace_cursor_stream(t->cursor);
         guest_time_at(&t->time, &last->record);
+        if (last->record.kind == REC_EXIT)
+            t->exits = last->exit + 1;
         t->held++;
-    } while (comes_before_its_exit(last->record.kind) && t->held < MOMENTS_AHEAD);
+    } while (comes_before_its_exit(t, last) && t->held < MOMENTS_AHEAD);
     for (u32 i = 0; i < t->held; i++) {
         t->queue[i].ns = t->time.now;
         t->queue[i].exact = t->time.exact;

@@ -22,6 +22,7 @@ enum { MOMENTS_AHEAD = 64 }; /* records that may wait for their exit */
 struct moments {
     struct trace_cursor *cursor;
     struct guest_time time;
+    u64 exits; /* number of the next exit record */
     u64 from, to;                        /* exits wanted, both included */
     u32 held, next;                      /* moments in the queue, and the next to be given */
     struct moment queue[MOMENTS_AHEAD]; /* all but the last wait for the last one's time */

@@ -55,6 +55,16 @@ const char *name_arrival(u32 what, char buffer[NAME_MAX_LENGTH])
     return pick(names, ARRAY_SIZE(names), what, "arrival", buffer);
 }
 
+const char *name_source(u32 source, char buffer[NAME_MAX_LENGTH])
+{
+    static const char *const names[] = {
+#define X(number, name, text) [number] = text,
+        RAISE_SOURCES(X)
+#undef X
+    };
+    return pick(names, ARRAY_SIZE(names), source, "source", buffer);
+}
+
 const char *name_interruption(u32 info, char buffer[NAME_MAX_LENGTH])
 {
     static const char *const types[8] = {
@@ -87,6 +97,8 @@ const char *name_value(enum render render, u64 value, char buffer[NAME_MAX_LENGT
         return name_end((u32)value, buffer);
     case RENDER_INTERRUPTION:
         return name_interruption((u32)value, buffer);
+    case RENDER_SOURCE:
+        return name_source((u32)value, buffer);
     default:
         return NULL;
     }

@@ -8,7 +8,7 @@
  *            does not know (docs/TRACE_FORMAT.md).
  *   stream   INPUT: needed for replay. OBSERVATION: may be dropped.
  * FIELDS(F): F(type, name, render, coding)
- *   render   how dumps show it: DEC, HEX, REASON, ARRIVAL, END, INTERRUPTION
+ *   render   how dumps show it: DEC, HEX, REASON, ARRIVAL, END, INTERRUPTION, SOURCE
  *   coding   how the block codec predicts it (trace/layout.h, trace/columns.c):
  *            PLAIN (not at all), DELTA (from the previous record of this kind),
  *            or from what was coded before in the same block
@@ -60,6 +60,25 @@ enum exit_flags { EXIT_FLAG_HALTED = 1 }; /* no entry came before it: a halted v
     F(u64, exit, DEC, DELTA) \
     F(u64, until, DEC, AT_VALUE)
 
+/* An interrupt was requested: by a timer that went off, which was due at guest time `due` (ns), or
+ * by something else that happened then. It was requested at due + late; late is what the timer had
+ * to wait for an exit. `source`: enum raise_source in core/gate.h. `vector`: the one that the guest
+ * will get, 0 if nobody heard it. `lost`: so many more of the same source fell together with this
+ * one or, if an exit had more than it may tell, with earlier ones. `flags`: enum raise_flags. */
+enum raise_flags {
+    RAISE_MERGED = 1, /* a request of that vector was pending already: the guest gets but one */
+    RAISE_MASKED = 2, /* nobody heard it: masked in the APIC's timer, the 8259 and the I/O APIC */
+    RAISE_NMI = 4,    /* it is an NMI */
+};
+#define RAISE_FIELDS(F)         \
+    F(u8, source, SOURCE, DELTA) \
+    F(u8, vector, HEX, DELTA)   \
+    F(u8, flags, HEX, DELTA)    \
+    F(u64, lost, DEC, DELTA)    \
+    F(u64, late, DEC, DELTA)    \
+    F(u64, exit, DEC, DELTA)    \
+    F(u64, due, DEC, AT_VALUE)
+
 /* The host's clock was read while exit `exit` was handled: guest ns. */
 #define CLOCK_FIELDS(F)      \
     F(u64, exit, DEC, DELTA) \
@@ -110,6 +129,7 @@ enum exit_flags { EXIT_FLAG_HALTED = 1 }; /* no entry came before it: a halted v
     R(2, injection, INJECTION, OBSERVATION, INJECTION_FIELDS) \
     R(3, timer, TIMER, OBSERVATION, TIMER_FIELDS)             \
     R(4, idle, IDLE, OBSERVATION, IDLE_FIELDS)                \
+    R(5, raise, RAISE, OBSERVATION, RAISE_FIELDS)             \
     R(16, clock, CLOCK, INPUT, CLOCK_FIELDS)                  \
     R(17, stop, STOP, INPUT, STOP_FIELDS)                     \
     R(18, arrival, ARRIVAL, INPUT, ARRIVAL_FIELDS)            \

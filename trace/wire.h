@@ -61,6 +61,7 @@ enum mission_flags {
     MISSION_DISK = 1u << 2,     /* there is a trace disk */
     MISSION_NOISE = 1u << 3,    /* perturb the world by noise_seed */
     MISSION_COUNT_EXITS = 1u << 5, /* kind of count `exits` instead of `ticks` (vmx/hardware/count.h) */
+    MISSION_NOTES = 1u << 6,    /* the trace has all timer, raise and idle records: compare them */
     MISSION_MODULE_DISK = 1u << 4, /* module addresses are byte offsets on the primary slave disk */
 };
 
@@ -146,7 +147,8 @@ enum verdict { VERDICT_NONE, VERDICT_SAME, VERDICT_DIVERGED };
     X(DEVICE_STATE, "the hash of the devices differs at a block end")                              \
     X(INPUT_STATE, "the inputs consumed in this block are not those recorded")                     \
     X(END, "the run ends otherwise than recorded")                                                 \
-    X(EXTRA_EXIT, "the replay goes on past the recorded end")
+    X(EXTRA_EXIT, "the replay goes on past the recorded end")                                      \
+    X(NOTE, "a timer set, a request of an interrupt or the time skipped in HLT differs")
 
 #define X(name, text) DIVERGENCE_##name,
 enum divergence { DIVERGENCES(X) DIVERGENCE_LIMIT };

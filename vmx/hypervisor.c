@@ -159,7 +159,6 @@ static void advance_time(struct hypervisor *h)
 static void handle(struct hypervisor *h)
 {
     struct vcpu *v = &h->vcpu;
-    h->machine.exit = v->exits;
     if (v->exit.vectoring)
         inject_resume_vectoring(v);
     if (!exit_handle(v)) /* the reasons of failed entries have no handlers either */
@@ -177,6 +176,7 @@ static void brief_turn(struct hypervisor *h)
     v->check = hash_registers(v);
     struct exit_record *record = new_record(v);
     h->machine.now = v->count + v->skipped;
+    h->machine.exit = v->exits;
     handle(h);
     record->address = v->address;
     record->value = v->value;
@@ -352,6 +352,7 @@ static bool full_turn(struct hypervisor *h)
     struct vcpu *v = &h->vcpu;
     struct position at;
     h->calm_until = 0;
+    h->machine.exit = v->exits;
     if (!begin_exit(h, &at))
         return false;
     advance_time(h);

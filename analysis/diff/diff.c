@@ -10,6 +10,7 @@ enum { CONFIRM = 3 };
 
 struct side {
     struct moments moments;
+    const struct manifest *other; /* kinds that this one's format lacks are passed over */
     struct moment window[DIFF_WINDOW]; /* a ring */
     u32 at, count;
     bool ended;
@@ -97,6 +98,8 @@ static struct failure fill(struct side *side)
         side->ended = step == TRACE_END;
         if (side->ended)
             break;
+        if (!manifest_tells(side->other, moment->record.kind))
+            continue;
         *ahead(side, side->count++) = *moment;
         if (!count(side->totals, moment))
             return fail(NO_SPACE, "no memory to compare the traces");
@@ -260,6 +263,8 @@ static struct failure compare_all(struct diff *d)
 
 static struct failure compare_traces(struct diff *d, struct trace *a, struct trace *b)
 {
+    d->sides[DIFF_A].other = trace_manifest(b);
+    d->sides[DIFF_B].other = trace_manifest(a);
     ATTEMPT(moments_begin(&d->sides[DIFF_A].moments, a, 0, NEVER));
     ATTEMPT(moments_begin(&d->sides[DIFF_B].moments, b, 0, NEVER));
     d->result->totals[DIFF_A].exits = trace_exits(a);

@@ -44,10 +44,11 @@ static u64 deadline(const void *state)
     return time_of_tick((overflows(pm->settled) + 1) << TIMER_MSB, ACPI_PM_TIMER_HZ);
 }
 
-static void advance(void *state, u64 now)
+static u64 advance(void *state, u64 now) /* the status stands until it is cleared */
 {
     if (now >= deadline(state))
         settle(state, now);
+    return 0;
 }
 
 static enum line line(void *state)

@@ -53,6 +53,11 @@ void ioapic_set_line(struct ioapic *ioapic, u32 pin, bool level)
         ioapic->ready |= bit; /* an edge on a masked pin is lost, as in the datasheet */
 }
 
+bool ioapic_waits(const struct ioapic *ioapic, u32 pin)
+{
+    return (ioapic->redirect[pin] & (ENTRY_LEVEL | ENTRY_MASKED)) == ENTRY_LEVEL;
+}
+
 void ioapic_eoi(struct ioapic *ioapic, u8 vector)
 {
     for (u32 pin = 0; pin < IOAPIC_PINS; pin++) {

@@ -39,6 +39,8 @@ struct ioapic_message {
 void ioapic_reset(struct ioapic *);
 void ioapic_access(void *ioapic, u32 offset, struct access *); /* MMIO */
 void ioapic_set_line(struct ioapic *, u32 pin, bool level);
+/* A level-triggered pin that is not masked: it goes on asking while it is high. */
+bool ioapic_waits(const struct ioapic *, u32 pin);
 /* A local APIC ended a level-triggered interrupt. */
 void ioapic_eoi(struct ioapic *, u8 vector);
 

@@ -16,7 +16,6 @@
 
 enum { ESR_SEND_VECTOR = 1 << 5, ESR_RECEIVE_VECTOR = 1 << 6, ESR_REGISTER = 1 << 7 };
 enum { LINT0 = LAPIC_LVT_LINT0 - LAPIC_LVT_TIMER, LINT1, LVT_ERROR_INDEX };
-enum { FIRST_VECTOR = 16 }; /* lower ones are illegal, SDM 11.5.2 */
 enum { DFR_FLAT = 0xf, EVERYBODY = 0xff };
 
 /* --- sets of vectors ------------------------------------------------------------ */
@@ -121,7 +120,7 @@ static void report_error(struct lapic *lapic, u32 error)
     u32 lvt = lapic->lvt[LVT_ERROR_INDEX];
 
     lapic->errors |= error;
-    if (!(lvt & LVT_MASKED) && (u8)lvt >= FIRST_VECTOR)
+    if (!(lvt & LVT_MASKED) && (u8)lvt >= LAPIC_FIRST_VECTOR)
         lapic_raise(lapic, (u8)lvt, false);
 }
 
@@ -129,7 +128,7 @@ bool lapic_raise(struct lapic *lapic, u8 vector, bool level)
 {
     if (!lapic_enabled(lapic) || !software_enabled(lapic))
         return false;
-    if (vector < FIRST_VECTOR) {
+    if (vector < LAPIC_FIRST_VECTOR) {
         report_error(lapic, ESR_RECEIVE_VECTOR);
         return false;
     }
@@ -164,14 +163,26 @@ bool lapic_addressed(const struct lapic *lapic, u32 destination, bool logical)
     return logical ? logically_addressed(lapic, destination) : destination == lapic->id;
 }
 
-static void send_to_self(struct lapic *lapic, u32 mode, u8 vector)
+static void request_of_self(struct lapic *lapic, u8 vector, struct access *access)
+{
+    u64 merged = lapic_requested(lapic, vector) ? EFFECT_MERGED : 0;
+
+    if (!lapic_raise(lapic, vector, false))
+        return;
+    access->effect = EFFECT_RAISED;
+    access->effect_value = vector | merged;
+}
+
+static void send_to_self(struct lapic *lapic, u32 mode, u8 vector, struct access *access)
 {
     switch (mode) {
     case DELIVER_FIXED:
     case DELIVER_LOWEST:
-        lapic_raise(lapic, vector, false);
+        request_of_self(lapic, vector, access);
         break;
     case DELIVER_NMI:
+        access->effect = EFFECT_RAISED;
+        access->effect_value = EFFECT_NMI | (lapic->nmi ? EFFECT_MERGED : 0);
         lapic->nmi = 1;
         break;
     default: /* SMI, INIT, start-up: not modelled */
@@ -193,15 +204,15 @@ static bool icr_reaches_self(const struct lapic *lapic)
     }
 }
 
-static void send_ipi(struct lapic *lapic)
+static void send_ipi(struct lapic *lapic, struct access *access)
 {
     u32 mode = lapic->icr >> 8 & 7;
     u8 vector = (u8)lapic->icr;
 
-    if (mode <= DELIVER_LOWEST && vector < FIRST_VECTOR)
+    if (mode <= DELIVER_LOWEST && vector < LAPIC_FIRST_VECTOR)
         report_error(lapic, ESR_SEND_VECTOR);
     else if (icr_reaches_self(lapic))
-        send_to_self(lapic, mode, vector);
+        send_to_self(lapic, mode, vector, access);
     else
         lapic->dropped++;
 }
@@ -278,13 +289,13 @@ static void set_lvt(struct lapic *lapic, u32 index, struct access *access)
         lapic->lvt[index] = value;
 }
 
-static void set_icr(struct lapic *lapic, u64 value)
+static void set_icr(struct lapic *lapic, u64 value, struct access *access)
 {
     u64 destination =
         lapic_x2apic(lapic) ? value : lapic->icr; /* MMIO: set through the high half */
 
     lapic->icr = (destination & ~(u64)UINT32_MAX) | (u32)value;
-    send_ipi(lapic);
+    send_ipi(lapic, access);
 }
 
 static void write_register(struct lapic *lapic, u32 reg, struct access *access)
@@ -312,7 +323,7 @@ static void write_register(struct lapic *lapic, u32 reg, struct access *access)
         lapic->errors = 0;
         break;
     case LAPIC_ICR:
-        set_icr(lapic, access->value);
+        set_icr(lapic, access->value, access);
         break;
     case LAPIC_ICR_HIGH:
         lapic->icr = (u64)(value >> 24) << 32 | (u32)lapic->icr;
@@ -325,7 +336,7 @@ static void write_register(struct lapic *lapic, u32 reg, struct access *access)
         break;
     case LAPIC_SELF_IPI:
         lapic->icr = BIT(18) | value; /* as if by ICR with the shorthand "self", SDM 11.12.11 */
-        send_ipi(lapic);
+        send_ipi(lapic, access);
         break;
     default:
         set_lvt(lapic, reg - LAPIC_LVT_TIMER, access);

@@ -16,6 +16,7 @@
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
+enum { LAPIC_FIRST_VECTOR = 16 }; /* lower ones are illegal, SDM 11.5.2 */
 enum { LAPIC_VERSION = 0x50014, LAPIC_SPAN = 0x1000 };
 
 /* Register numbers: MMIO offset >> 4, and MSR - 0x800 (SDM tables 11-1 and 11-6). */
@@ -126,6 +127,11 @@ static inline bool lapic_has_requests(const struct lapic *lapic) /* deliverable 
     return lapic->irr[0] | lapic->irr[1] | lapic->irr[2] | lapic->irr[3];
 }
 
+static inline bool lapic_requested(const struct lapic *lapic, u8 vector)
+{
+    return lapic->irr[vector / 64] >> vector % 64 & 1;
+}
+
 int lapic_pending(const struct lapic *); /* highest deliverable vector, or -1 */
 /* The best vector that the TPR alone holds back, or 0. */
 u8 lapic_blocked_by_tpr(const struct lapic *);
@@ -150,7 +156,10 @@ void lapic_set_lvt_timer(struct lapic *, u32 value, struct access *);
 /* IA32_TSC_DEADLINE: a guest TSC value, and so guest ns. Ignored in the other modes. */
 void lapic_set_tsc_deadline(struct lapic *, u64 deadline);
 
-/* Guest time has come to `now`: the timer goes off if it is due, once however late. */
-void lapic_advance(struct lapic *, u64 now);
+/* The vector that the timer requests when it goes off; 0: none, it is masked. */
+u8 lapic_timer_vector(const struct lapic *);
+/* Guest time has come to `now`: the timer goes off if it is due, once however late. Gives the
+ * number of further periods that this covers. */
+u64 lapic_advance(struct lapic *, u64 now);
 
 #endif

@@ -98,21 +98,36 @@ void lapic_set_tsc_deadline(struct lapic *lapic, u64 deadline)
 }
 
 /* A periodic timer goes on without drift: the next period starts at a whole
- * number of periods after the last, those that were missed fall together. */
-static void restart(struct lapic *lapic, u64 now)
+ * number of periods after the last, those that were missed fall together: so many. */
+static u64 restart(struct lapic *lapic, u64 now)
 {
     u64 period = lapic->initial_count * tick(lapic);
     u64 late = now - lapic->deadline;
 
-    start(lapic, now - (late < period ? late : late % period), lapic->initial_count);
+    if (late < period) {
+        start(lapic, now - late, lapic->initial_count);
+        return 0;
+    }
+    start(lapic, now - late % period, lapic->initial_count);
+    return late / period;
 }
 
-void lapic_advance(struct lapic *lapic, u64 now)
+u8 lapic_timer_vector(const struct lapic *lapic)
 {
+    u32 lvt = lapic->lvt[TIMER];
+    bool legal = (u8)lvt >= LAPIC_FIRST_VECTOR && lapic_enabled(lapic);
+
+    return legal && !(lvt & LVT_MASKED) ? (u8)lvt : 0;
+}
+
+u64 lapic_advance(struct lapic *lapic, u64 now)
+{
+    u64 missed = 0;
+
     if (now < lapic->deadline || lapic->deadline == NEVER)
-        return;
+        return 0;
     if (mode(lapic) == PERIODIC) {
-        restart(lapic, now);
+        missed = restart(lapic, now);
     } else { /* the count stays 0 and IA32_TSC_DEADLINE reads 0 until set anew */
         lapic->timer_count = 0;
         lapic->tsc_deadline = 0;
@@ -120,4 +135,5 @@ void lapic_advance(struct lapic *lapic, u64 now)
     }
     if (!(lapic->lvt[TIMER] & LVT_MASKED))
         lapic_raise(lapic, (u8)lapic->lvt[TIMER], false);
+    return missed;
 }

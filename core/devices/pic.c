@@ -115,6 +115,24 @@ void pic_set_line(struct pic *pic, u32 irq, bool level)
     update_cascade(pic);
 }
 
+static bool is_masked(const struct pic_chip *chip, u32 input)
+{
+    return chip->mask >> input & 1;
+}
+
+u8 pic_vector(const struct pic *pic, u32 irq)
+{
+    const struct pic_chip *chip = &pic->chip[irq / INPUTS];
+    bool behind_mask = chip == &pic->chip[SLAVE] && is_masked(&pic->chip[MASTER], CASCADE);
+
+    return behind_mask || is_masked(chip, irq % INPUTS) ? 0 : chip->vector_base | irq % INPUTS;
+}
+
+bool pic_requested(const struct pic *pic, u32 irq)
+{
+    return pic->chip[irq / INPUTS].requests >> irq % INPUTS & 1;
+}
+
 bool pic_output(const struct pic *pic)
 {
     return pending(&pic->chip[MASTER]) != NOBODY;

@@ -40,6 +40,10 @@ static inline bool pic_has_requests(const struct pic *pic)
 {
     return pic->chip[0].requests & ~pic->chip[0].mask;
 }
+/* What becomes of a rise of input `irq`: the vector that the pair would give for it; 0: it is
+ * masked. And whether a request of it is pending already. */
+u8 pic_vector(const struct pic *, u32 irq);
+bool pic_requested(const struct pic *, u32 irq);
 /* INTR: the pair asks for an interrupt. */
 bool pic_output(const struct pic *);
 /* The processor's acknowledge cycle: the vector, 0..255. Without a request it is

@@ -332,10 +332,23 @@ static u64 deadline(const void *state)
     return time_of_tick(pit->edge, PIT_HZ);
 }
 
-static void advance(void *state, u64 now)
+/* Rises of channel 0 after `edge` and up to `tick`, as far as the count in use tells. */
+static u64 further_rises(const struct pit *pit, u64 tick)
 {
-    if (now >= deadline(state))
-        come_to(state, ticks_at(now, PIT_HZ));
+    const struct pit_channel *channel = &pit->channel[TIMER_CHANNEL];
+
+    return is_periodic(channel) && channel->reload ? (tick - pit->edge) / channel->reload : 0;
+}
+
+static u64 advance(void *state, u64 now)
+{
+    u64 tick = ticks_at(now, PIT_HZ), missed;
+
+    if (now < deadline(state))
+        return 0;
+    missed = further_rises(state, tick);
+    come_to(state, tick);
+    return missed;
 }
 
 static enum line line(void *state)

@@ -82,6 +82,8 @@ struct mission session_mission(const struct manifest *manifest, enum mission_mod
     };
     if (!strcmp(manifest->count_kind, "exits"))
         mission.flags |= MISSION_COUNT_EXITS;
+    if (manifest_tells(manifest, REC_RAISE))
+        mission.flags |= MISSION_NOTES;
     if (manifest->noise && mode != MODE_REPLAY) { /* replays never use it */
         mission.flags |= MISSION_NOISE;
         mission.noise_seed = manifest->noise_seed;

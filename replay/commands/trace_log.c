@@ -15,7 +15,7 @@ struct feed {
 };
 
 struct trace_log {
-    struct feed exits, values, events;
+    struct feed exits, values, events, notes;
 };
 
 static bool next_block(struct log_cursor *cursor, const u8 **block, u32 *length)
@@ -47,13 +47,16 @@ struct failure trace_log_open(struct trace *trace, observe_function *observe,
     struct trace_log *l = *log = calloc(1, sizeof(*l));
     if (!l || !open_feed(&l->exits, trace, STREAM_OBSERVATION) ||
         !open_feed(&l->values, trace, STREAM_INPUT) ||
-        !open_feed(&l->events, trace, STREAM_INPUT)) {
+        !open_feed(&l->events, trace, STREAM_INPUT) ||
+        !open_feed(&l->notes, trace, STREAM_OBSERVATION)) {
         trace_log_close(l);
         *log = NULL;
         return fail(NO_SPACE, "%.300s: no memory to read the trace", trace_path(trace));
     }
-    l->exits.observe = l->events.observe = observe; /* `values` reads the inputs once more */
-    *source = (struct log_source){&l->exits.cursor, &l->values.cursor, &l->events.cursor};
+    l->exits.observe = l->events.observe = observe; /* the others read the same once more */
+    bool compares = manifest_tells(trace_manifest(trace), REC_RAISE);
+    *source = (struct log_source){&l->exits.cursor, &l->values.cursor, &l->events.cursor,
+                                  compares ? &l->notes.cursor : NULL};
     return NO_FAILURE;
 }
 
@@ -63,6 +66,7 @@ void trace_log_close(struct trace_log *log)
         trace_cursor_free(log->exits.from);
         trace_cursor_free(log->values.from);
         trace_cursor_free(log->events.from);
+        trace_cursor_free(log->notes.from);
     }
     free(log);
 }

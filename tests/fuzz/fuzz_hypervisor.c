@@ -163,11 +163,12 @@ static bool next_block(struct log_cursor *cursor, const u8 **block, u32 *length)
 
 static void replay(const u8 *data, size_t size, bool plain)
 {
-    u32 at[3] = {0, 0, 0};
+    u32 at[4] = {0};
     struct log_cursor exits = {.next_block = next_block, .context = &at[0]},
                       values = {.next_block = next_block, .context = &at[1]},
-                      events = {.next_block = next_block, .context = &at[2]};
-    const struct log_source source = {&exits, &values, &events};
+                      events = {.next_block = next_block, .context = &at[2]},
+                      notes = {.next_block = next_block, .context = &at[3]};
+    const struct log_source source = {&exits, &values, &events, &notes};
     struct report report = {0};
     prepare(data, size, plain);
     start_machine(gates_replay(&f.gates, &source, &f.world));

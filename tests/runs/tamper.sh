@@ -71,6 +71,11 @@ for trace in host count; do
         tampered "$trace-injection-later-$share" "$work/$trace" "injected event differs" injection $share% count +1
         tampered "$trace-injection-earlier-$share" "$work/$trace" "injected event differs" injection $share% count -1
         tampered "$trace-injection-vector-$share" "$work/$trace" "injected event differs" injection $share% info ^1
+        for change in "source ^1" "vector ^1" "flags ^1" "lost +1" "late +1" "exit +1" "due +1" "due -1"; do
+            # shellcheck disable=SC2086
+            tampered "$trace-raise-${change// /}-$share" "$work/$trace" "request of an interrupt" raise $share% $change
+        done
+        tampered "$trace-timer-deadline-$share" "$work/$trace" "a timer set" timer $share% deadline +1
         tampered "$trace-stop-later-$share" "$work/$trace" "First difference" stop $share% count +1
         tampered "$trace-stop-earlier-$share" "$work/$trace" "First difference" stop $share% count -1
         tampered "$trace-stop-rip-$share" "$work/$trace" "position" stop $share% rip +1
@@ -95,6 +100,14 @@ for share in 10 60; do
     tampered "hlt-arrival-value-$share" "$work/hlt" "First difference,late" arrival $share% value +1
     tampered "hlt-injection-later-$share" "$work/hlt" "injected event differs" injection $share% count +1
 done
+
+must_record async_hlt "$work/idle" --clock count
+tampered idle-until-50 "$work/idle" "time skipped in HLT" idle 50% until +1
+# A trace of an older format is not believed to have all of these records.
+rm -rf "$work/older" "$work/copy"
+"$tools/tamper" "$count" "$work/copy" raise 50% due +1 >"$work/out" 2>&1
+"$tools/tamper" "$work/copy" "$work/older" --version 2 >>"$work/out" 2>&1
+expect older-format-replays-without-them 0 'replay: same' "$hindvisor" replay --quiet "$work/older"
 
 # The hashes at a block's end need a run of more than one block.
 must_record long/many_blocks "$work/blocks" --clock count

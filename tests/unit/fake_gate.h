@@ -6,8 +6,9 @@
 #define TESTS_UNIT_FAKE_GATE_H
 
 #include "core/gate.h"
+#include "trace/schema.h"
 
-enum { FAKE_CONSOLE = 1024, FAKE_ARRIVALS = 64 };
+enum { FAKE_CONSOLE = 1024, FAKE_ARRIVALS = 64, FAKE_RAISES = 256 };
 
 struct fake_gate {
     struct gate gate; /* first: the operations cast back */
@@ -21,6 +22,8 @@ struct fake_gate {
     /* What it was told: */
     u32 clock_reads, stops_asked, timers, exits_begun, exits_ended, injections, states, ends;
     u64 timer_exit, timer_deadline; /* of the last timer_set() */
+    u32 raises;
+    struct raise_record raise[FAKE_RAISES]; /* the last ones, in turns */
     u32 idles;
     u64 idle_until; /* of the last idled() */
     u8 console[FAKE_CONSOLE];
@@ -78,6 +81,12 @@ static inline void fake_gate_timer_set(struct gate *gate, u64 exit, u64 deadline
     fake->timers++;
     fake->timer_exit = exit;
     fake->timer_deadline = deadline;
+}
+
+static inline void fake_gate_raised(struct gate *gate, const struct raise_record *raise)
+{
+    struct fake_gate *fake = (struct fake_gate *)gate;
+    fake->raise[fake->raises++ % FAKE_RAISES] = *raise;
 }
 
 static inline void fake_gate_idled(struct gate *gate, u64 exit, u64 until)
@@ -145,6 +154,7 @@ static inline void fake_gate_init(struct fake_gate *fake)
         .wait = fake_gate_wait,
         .console_out = fake_gate_console_out,
         .timer_set = fake_gate_timer_set,
+        .raised = fake_gate_raised,
         .idled = fake_gate_idled,
         .exit_begins = fake_gate_exit_begins,
         .exit_ends = fake_gate_exit_ends,

@@ -120,7 +120,7 @@ struct run {
     struct recorder recorder;
     struct log log;
     struct replayer replayer;
-    struct log_cursor exits, values, events;
+    struct log_cursor exits, values, events, notes;
     u8 buffer[LOG_EXIT_ROOM + SMALL_BLOCK] __attribute__((aligned(8)));
 };
 
@@ -186,14 +186,15 @@ static inline bool run_next_block(struct log_cursor *cursor, const u8 **block, u
 
 static inline void run_replay(struct run *run, const struct recorded *from)
 {
-    struct run_reader readers[3] = {{from, 0}, {from, 0}, {from, 0}};
-    struct log_cursor *cursors[3] = {&run->exits, &run->values, &run->events};
-    for (u32 i = 0; i < 3; i++)
+    const struct log_source source = {&run->exits, &run->values, &run->events, &run->notes};
+    struct log_cursor *cursors[] = {&run->exits, &run->values, &run->events, &run->notes};
+    struct run_reader readers[] = {{from, 0}, {from, 0}, {from, 0}, {from, 0}};
+    for (u32 i = 0; i < ARRAY_SIZE(cursors); i++)
         *cursors[i] = (struct log_cursor){.next_block = run_next_block, .context = &readers[i]};
-    replayer_init(&run->replayer, &run->world.world, &run->exits, &run->values, &run->events);
+    replayer_init(&run->replayer, &run->world.world, &source);
     run->rig.h.machine.gate = &run->replayer.gate;
     hypervisor_run(&run->rig.h);
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < ARRAY_SIZE(cursors); i++)
         cursors[i]->context = NULL;
 }
 

@@ -233,6 +233,11 @@ Test(diff, runs_that_part_are_said_to)
     begin();
     for (u32 i = 500; i < EXITS; i++)
         find(REC_EXIT, i)->exit.count += 1000000 + i;
+    for (size_t at = 0; at < sample.used; at += record_size(*(u16 *)(sample.raw + at))) {
+        union record *record = (union record *)(sample.raw + at);
+        if (record->kind == REC_RAISE && record->raise.exit >= 500)
+            record->raise.due += 1000000;
+    }
     compare();
     cr_expect(result.parted);
     cr_expect_eq(result.first.next[DIFF_A][0].exit, 500);

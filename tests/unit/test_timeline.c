@@ -28,13 +28,14 @@ static void teardown(void)
 
 TestSuite(timeline, .init = setup, .fini = teardown);
 
-/* The records of a block, without those that version 1 does not have. */
+/* The records of a block, without those that older versions do not have. */
 static size_t copy_block(u32 block, u32 version, u8 *to)
 {
     size_t length = 0;
     for (u32 at = recorded.block_at[block]; at < recorded.block_at[block + 1];) {
         u32 kind = *(const u16 *)(recorded.bytes + at), size = record_size(kind);
-        if (version >= 2 || kind != REC_IDLE) {
+        bool idle = kind == REC_IDLE, raise = kind == REC_RAISE;
+        if (!(idle && version < TRACE_WITH_IDLES) && !(raise && version < TRACE_WITH_RAISES)) {
             memcpy(to + length, recorded.bytes + at, size);
             length += size;
         }
@@ -94,20 +95,32 @@ static struct trace *make_trace(enum clock_policy clock, u64 noise, u32 version)
     return trace;
 }
 
-/* Record by record in merged order, into expected[]. */
+/* Record by record in merged order, into expected[]. A request of an interrupt knows its time. */
 static u64 read_records(struct trace *trace)
 {
     struct moments m;
     const struct moment *moment;
-    u64 exits = 0;
+    u64 exits = 0, raises = 0, early = NEVER;
+    bool host = trace_manifest(trace)->clock == CLOCK_HOST; /* time goes on between its records */
     cr_assert_eq(moments_begin(&m, trace, 0, NEVER).code, OK);
     while (moments_next(&m, &moment) == TRACE_RECORD) {
+        const struct raise_record *raise = &moment->record.raise;
+        if (raise->kind == REC_RAISE) {
+            raises++;
+            early = moment->ns != raise->due + raise->late ? moment->exit : early;
+            cr_expect(host || moment->ns <= raise->due + raise->late);
+        } else if (raise->kind == REC_ARRIVAL && moment->record.arrival.what == ARRIVAL_TIME) {
+            early = moment->exit == early ? NEVER : early; /* it made the timer go off */
+        }
+        cr_expect(host || early == NEVER || moment->exit <= early + 1, "at exit %lu", early);
         if (moment->record.kind != REC_EXIT)
             continue;
         cr_assert(exits < LIMIT && moment->exit == exits);
         expected[exits++] = moment->ns;
     }
     moments_end(&m);
+    if (trace_manifest(trace)->version >= TRACE_WITH_RAISES)
+        cr_expect_gt(raises, 10);
     return exits;
 }
 
@@ -154,8 +167,9 @@ static void check(enum clock_policy clock, u64 noise, u32 version)
 Test(timeline, of_columns_are_those_of_records)
 {
     for (u64 noise = 0; noise < NOISES; noise++) {
+        check(CLOCK_COUNT, noise, 3);
+        check(CLOCK_HOST, noise, 3);
         check(CLOCK_COUNT, noise, 2);
-        check(CLOCK_HOST, noise, 2);
         check(CLOCK_COUNT, noise, 1);
     }
 }

@@ -99,11 +99,12 @@ static struct failure parse_edited(const char *from, const char *to)
 
 Test(trace_manifest, other_versions_and_wrong_lines_are_told_apart)
 {
-    struct failure newer = parse_edited("hindvisor-trace: 2", "hindvisor-trace: 3");
+    struct failure newer = parse_edited("hindvisor-trace: 3", "hindvisor-trace: 4");
     cr_expect_eq(newer.code, UNSUPPORTED);
-    cr_expect(strstr(newer.text, "format version 3"), "%s", newer.text);
-    cr_expect_eq(parse_edited("hindvisor-trace: 2", "hindvisor-trace: 1").code, OK, "older");
-    cr_expect_eq(parse_edited("hindvisor-trace: 2", "hindvisor-trace: 0").code, UNSUPPORTED);
+    cr_expect(strstr(newer.text, "format version 4"), "%s", newer.text);
+    cr_expect_eq(parse_edited("hindvisor-trace: 3", "hindvisor-trace: 1").code, OK, "older");
+    cr_expect_eq(parse_edited("hindvisor-trace: 3", "hindvisor-trace: 2").code, OK, "older");
+    cr_expect_eq(parse_edited("hindvisor-trace: 3", "hindvisor-trace: 0").code, UNSUPPORTED);
     cr_expect_eq(parse_edited("hindvisor-trace", "other-trace").code, BAD_INPUT);
     struct failure clock = parse_edited("clock: host", "clock: moon");
     cr_expect(strstr(clock.text, "\"clock: ...\""), "%s", clock.text);

@@ -67,6 +67,17 @@ static inline void sample_timer(struct sample *s, u64 deadline)
     sample_put(s, &timer, sizeof(timer));
 }
 
+/* A timer goes off: it was due `late` ns ago. */
+static inline void sample_raise(struct sample *s, u64 late)
+{
+    SAMPLE_RECORD(raise, REC_RAISE);
+    raise.vector = 0xec;
+    raise.exit = s->exit;
+    raise.late = late;
+    raise.due = s->count + s->idle - late;
+    sample_put(s, &raise, sizeof(raise));
+}
+
 /* Halted, until a timer goes off. */
 static inline void sample_idle(struct sample *s, u64 ns)
 {
@@ -107,11 +118,14 @@ static inline void sample_exit(struct sample *s)
     exit.tsc_exit = s->tsc + s->count;
     s->tsc += places[place].latency;
     exit.tsc_entry = exit.tsc_exit + places[place].latency;
+    if (place == 3 && s->exit % 100 > 9)
+        sample_raise(s, random >> 51 & 63); /* while the guest runs, before the exit's record */
     if (place == 4)
         sample_timer(s, exit.value + 4000000);
     sample_put(s, &exit, sizeof(exit));
     if (place == 5) {
         sample_idle(s, random >> 40);
+        sample_raise(s, 0);
         sample_injection(s, exit.rip + 1);
     }
     s->exit++;

@@ -142,6 +142,14 @@ static void print_image(const char *label, const struct manifest_image *image)
                image->sha256);
 }
 
+/* What a newer recorder would have kept. */
+static const char *lacking(const struct manifest *m)
+{
+    if (!manifest_tells(m, REC_IDLE))
+        return ", without idle times and requests of interrupts";
+    return manifest_tells(m, REC_RAISE) ? "" : ", without requests of interrupts";
+}
+
 static void print_run(const struct facts *facts)
 {
     const struct manifest *m = &facts->manifest;
@@ -152,6 +160,7 @@ static void print_run(const struct facts *facts)
         strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &utc);
     printf("%-15s %s\n", "trace", facts->path);
     printf("%-15s %s\n", "recorded", when);
+    printf("%-15s version %u%s\n", "format", m->version, lacking(m));
     printf("%-15s %s on %s\n", "processor", m->processor, m->host_cpu);
     printf("%-15s CPU model %u, %" PRIu64 " MiB, clock %s, count in %s\n", "guest machine",
            m->cpu_model, m->memory_size >> 20, m->clock == CLOCK_HOST ? "host" : "count",

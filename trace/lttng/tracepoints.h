@@ -24,6 +24,7 @@ LTTNG_UST_TRACEPOINT_ENUM(hindvisor, exit_reason, LTTNG_UST_TP_ENUM_VALUES(VMX_E
 #define FIELD_DEC(type, name) lttng_ust_field_integer(type, name, record->name)
 #define FIELD_HEX(type, name) lttng_ust_field_integer_hex(type, name, record->name)
 #define FIELD_ARRIVAL(type, name) FIELD_DEC(type, name)
+#define FIELD_SOURCE(type, name) FIELD_DEC(type, name)
 #define FIELD_END(type, name) FIELD_DEC(type, name)
 #define FIELD_INTERRUPTION(type, name) FIELD_HEX(type, name)
 #define FIELD_REASON(type, name) \

@@ -356,6 +356,7 @@ static void print_record(FILE *out, const char *label, const union record *recor
 #define END DEC
 #define INTERRUPTION HEX
 #define REASON DEC
+#define SOURCE DEC
 #define F(type, field, render, coding) fprintf(out, ", " render, #field, (u64)r_->field);
 #define R(number, name, NAME, stream, FIELDS)           \
     case number: {                                      \
@@ -372,6 +373,7 @@ static void print_record(FILE *out, const char *label, const union record *recor
 #undef END
 #undef INTERRUPTION
 #undef REASON
+#undef SOURCE
     }
     if (record->kind == REC_EXIT)
         fprintf(out, " (%s)", reason_text(record->exit.reason, text));

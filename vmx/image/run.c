@@ -140,7 +140,7 @@ static struct gate *recording_gate(const struct mission *mission)
     return gates_record(&gates, mission, &carrier.world);
 }
 
-/* Three readers of the log on disk, each with a buffer of its own. */
+/* Readers of the log on disk, each with a buffer of its own. */
 struct disk_reader {
     struct log_cursor cursor;
     struct chunk_cursor area;
@@ -163,11 +163,15 @@ static struct log_cursor *open_reader(struct disk_reader *reader, struct chunk_c
     return &reader->cursor;
 }
 
-static struct gate *replaying_gate(void)
+static struct gate *replaying_gate(const struct mission *mission)
 {
-    static struct disk_reader exits, values, events;
-    const struct log_source source = {open_reader(&exits, disk_exit_area()), open_reader(&values, disk_input_area()),
-                                      open_reader(&events, disk_input_area())};
+    static struct disk_reader exits, values, events, notes;
+    const struct log_source source = {
+        .exits = open_reader(&exits, disk_exit_area()),
+        .values = open_reader(&values, disk_input_area()),
+        .events = open_reader(&events, disk_input_area()),
+        .notes = mission->flags & MISSION_NOTES ? open_reader(&notes, disk_exit_area()) : NULL,
+    };
     return gates_replay(&gates, &source, &carrier.world);
 }
 
@@ -175,7 +179,7 @@ static void choose_gate(const struct mission *mission)
 {
     if (mission->mode != MODE_RUN && !(mission->flags & MISSION_DISK))
         image_fail(ERR(BAD_INPUT, "recording and replaying need a trace disk (primary IDE master), and there is none", 0, 0));
-    hypervisor.machine.gate = mission->mode == MODE_REPLAY ? replaying_gate() : recording_gate(mission);
+    hypervisor.machine.gate = mission->mode == MODE_REPLAY ? replaying_gate(mission) : recording_gate(mission);
 }
 
 static u32 show_progress(void *context, u64 exits, u64 guest_ns)
