@@ -31,6 +31,10 @@ const struct view *const views[] = {
     &time_steps,           /* time/steps.c */
     &time_freq,            /* time/freq.c */
     &time_log,             /* time/log.c */
+    &timers_stats,
+    &timers_histogram,
+    &timers_worst, /* timers/stats.c */
+    &timers_log,   /* timers/log.c */
     NULL,
 };
 

@@ -18,12 +18,14 @@ extern const struct view scheduler_worst;                   /* scheduler/worst.c
 extern const struct view scheduler_timehist, scheduler_map; /* scheduler/lists.c */
 extern const struct view scheduler_log;
 extern const struct view interrupts_stats, interrupts_top,
-    interrupts_histogram;                 /* interrupts/stats.c */
-extern const struct view interrupts_freq; /* interrupts/freq.c */
-extern const struct view interrupts_log;  /* interrupts/log.c */
-extern const struct view time_stats;      /* time/stats.c */
-extern const struct view time_steps;      /* time/steps.c */
-extern const struct view time_freq;       /* time/freq.c */
-extern const struct view time_log;        /* time/log.c */
+    interrupts_histogram;                                              /* interrupts/stats.c */
+extern const struct view interrupts_freq;                              /* interrupts/freq.c */
+extern const struct view interrupts_log;                               /* interrupts/log.c */
+extern const struct view time_stats;                                   /* time/stats.c */
+extern const struct view time_steps;                                   /* time/steps.c */
+extern const struct view time_freq;                                    /* time/freq.c */
+extern const struct view time_log;                                     /* time/log.c */
+extern const struct view timers_stats, timers_histogram, timers_worst; /* timers/stats.c */
+extern const struct view timers_log;                                   /* timers/log.c */
 
 #endif

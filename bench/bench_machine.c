@@ -22,7 +22,7 @@ static void no_timer(struct gate *gate, u64 exit, u64 deadline)
     (void)gate, (void)exit, (void)deadline;
 }
 
-static void no_raise(struct gate *gate, const struct raise_record *raise)
+static void no_raise(struct gate *gate, const struct raise *raise)
 {
     (void)gate, (void)raise;
 }

@@ -17,7 +17,6 @@
 
 struct exit_record; /* trace/schema.h */
 struct injection_record;
-struct raise_record;
 struct state_record;
 struct end_record;
 
@@ -58,6 +57,23 @@ struct arrival {
 enum raise_source { RAISE_SOURCES(X) SOURCE_COUNT };
 #undef X
 
+enum raise_flags {
+    RAISE_MERGED = 1, /* a request of that vector was pending already: the guest gets but one */
+    RAISE_MASKED = 2, /* nobody heard it: masked in the APIC's timer, the 8259 and the I/O APIC */
+    RAISE_NMI = 4,    /* it is an NMI */
+};
+
+/* A request of an interrupt. */
+struct raise {
+    u64 exit; /* being handled */
+    u64 due;  /* guest ns: a timer's deadline, not before it was set; or when it happened */
+    u64 late; /* ns from then to the request: what a timer had to wait for an exit */
+    u64 lost; /* so many more of this source fell together with it, or were not told one by one */
+    u8 source; /* enum raise_source */
+    u8 vector; /* that the guest will get; 0: masked */
+    u8 flags;  /* enum raise_flags */
+};
+
 struct gate;
 
 struct gate_ops {
@@ -78,7 +94,7 @@ struct gate_ops {
     /* A device timer was set to go off at guest time `deadline` (ns). An observation. */
     void (*timer_set)(struct gate *, u64 exit, u64 deadline);
     /* An interrupt was requested while this exit was handled. An observation. */
-    void (*raised)(struct gate *, const struct raise_record *);
+    void (*raised)(struct gate *, const struct raise *);
     /* Halted with nothing to do, guest time was skipped to `until` (ns); clock policy `count`.
      * An observation. */
     void (*idled)(struct gate *, u64 exit, u64 until);

@@ -17,7 +17,6 @@
 #include "core/crc.h"
 #include "core/devices/ports.h"
 #include "core/mem.h"
-#include "trace/schema.h"
 
 enum { NO_IRQ = -1, PIN_OF_LINE_0 = 2 };
 enum { X2APIC_MSRS = 0x800, VECTOR_OF_NMI = 2 };
@@ -65,7 +64,7 @@ static struct cause just_now(const struct machine *m)
 }
 
 /* `raise`: its source, vector and flags. */
-static void tell(struct machine *m, struct raise_record raise, struct cause cause)
+static void tell(struct machine *m, struct raise raise, struct cause cause)
 {
     u64 *untold = &m->untold[raise.source];
 
@@ -76,7 +75,6 @@ static void tell(struct machine *m, struct raise_record raise, struct cause caus
         *untold += 1 + cause.lost;
         return;
     }
-    raise.kind = REC_RAISE;
     raise.lost = cause.lost + *untold;
     raise.late = m->now - cause.due;
     raise.exit = m->exit;
@@ -122,9 +120,10 @@ static bool send(struct machine *m, const struct ioapic_message *message)
 }
 
 /* What the message requests of the CPU; vector 0: nothing that is modelled. */
-static struct raise_record request_of(const struct machine *m, const struct ioapic_message *message)
+static struct raise request_of(const struct machine *m, const struct ioapic_message *message)
 {
-    struct raise_record raise = {.source = source_of_line(message->pin == PIN_OF_LINE_0 ? IRQ_PIT : message->pin)};
+    struct raise raise = {
+        .source = source_of_line(message->pin == PIN_OF_LINE_0 ? IRQ_PIT : message->pin)};
 
     if (message->mode == DELIVER_NMI) {
         raise.vector = VECTOR_OF_NMI;
@@ -143,7 +142,7 @@ static bool send_messages(struct machine *m, struct cause cause)
     bool taken = false;
 
     while (ioapic_take(&m->ioapic, &message)) {
-        struct raise_record raise = request_of(m, &message);
+        struct raise raise = request_of(m, &message);
 
         if (!send(m, &message)) {
             ioapic_refused(&m->ioapic, message.pin);
@@ -172,7 +171,7 @@ static u32 pin_of_line(u32 irq)
 static void raise_line(struct machine *m, u32 irq, struct cause cause)
 {
     u8 vector = pic_is_wired(m) ? pic_vector(&m->pic, irq) : 0;
-    struct raise_record raise = {.source = source_of_line(irq), .vector = vector};
+    struct raise raise = {.source = source_of_line(irq), .vector = vector};
     bool taken;
 
     raise.flags = !vector ? RAISE_MASKED : pic_requested(&m->pic, irq) ? RAISE_MERGED : 0;
@@ -285,8 +284,9 @@ static void fire_lapic(struct machine *m, u64 time)
 {
     u8 vector = lapic_timer_vector(&m->lapic);
     bool pending = lapic_requested(&m->lapic, vector);
-    struct raise_record raise = {.source = SOURCE_APIC_TIMER, .vector = vector};
-    struct cause cause = {.due = m->lapic.deadline};
+    struct raise raise = {.source = SOURCE_APIC_TIMER, .vector = vector};
+    /* A deadline that had passed when it was set is due then. */
+    struct cause cause = {.due = max_u64(m->lapic.deadline, m->armed)};
 
     raise.flags = !vector ? RAISE_MASKED : pending ? RAISE_MERGED : 0;
     cause.lost = lapic_advance(&m->lapic, time);
@@ -338,7 +338,7 @@ void machine_stop(struct machine *m, enum end_reason reason, u64 detail)
 static void tell_ipi(struct machine *m, u64 effect)
 {
     bool nmi = effect & EFFECT_NMI;
-    struct raise_record raise = {.source = SOURCE_IPI, .vector = nmi ? VECTOR_OF_NMI : (u8)effect};
+    struct raise raise = {.source = SOURCE_IPI, .vector = nmi ? VECTOR_OF_NMI : (u8)effect};
 
     raise.flags = (nmi ? RAISE_NMI : 0) | (effect & EFFECT_MERGED ? RAISE_MERGED : 0);
     tell(m, raise, just_now(m));
@@ -482,6 +482,7 @@ void machine_set_tsc_deadline(struct machine *m, u64 deadline)
     lapic_set_tsc_deadline(&m->lapic, deadline);
     if (m->lapic.deadline == before)
         return; /* nothing changed, or not in TSC-deadline mode */
+    m->armed = m->now;
     m->gate->ops->timer_set(m->gate, m->exit, m->lapic.deadline);
     update_deadline(m);
     machine_advance(m, m->now);
@@ -511,7 +512,7 @@ void machine_receive(struct machine *m, u8 byte)
 void machine_init(struct machine *m, u64 epoch)
 {
     m->now = m->exit = m->asserted = 0;
-    m->raising = m->raised = 0;
+    m->armed = m->raising = m->raised = 0;
     memset(m->untold, 0, sizeof(m->untold));
     m->end = (struct end){END_NONE, 0};
     lapic_reset(&m->lapic, 0);

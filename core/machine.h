@@ -64,6 +64,7 @@ struct machine {
     u64 deadlines[MACHINE_REGIONS]; /* of the devices on ports, by region */
     u64 slow_deadline;              /* the earliest of them */
     u64 exit;     /* number of the exit being handled, for observations */
+    u64 armed;    /* guest ns at which the TSC deadline was set last */
     u64 raising;  /* exit at which interrupts were requested last, */
     u32 raised;   /* ... how often, */
     u64 untold[SOURCE_COUNT]; /* ... and what the gate was not told of, by source */

@@ -128,10 +128,16 @@ static void record_timer(struct gate *gate, u64 exit, u64 deadline)
     record->deadline = deadline;
 }
 
-static void record_raise(struct gate *gate, const struct raise_record *raise)
+static void record_raise(struct gate *gate, const struct raise *raise)
 {
     struct raise_record *record = log_append(from_gate(gate)->log, REC_RAISE);
-    *record = *raise;
+    record->source = raise->source;
+    record->vector = raise->vector;
+    record->flags = raise->flags;
+    record->lost = raise->lost;
+    record->late = raise->late;
+    record->exit = raise->exit;
+    record->due = raise->due;
 }
 
 static void record_idle(struct gate *gate, u64 exit, u64 until)

@@ -130,8 +130,8 @@ static const union record *next_note(struct replayer *r, u32 kind)
 #define F(type, field, render, coding) \
     if (expected->field != got->field) \
         differ(r, DIVERGENCE_NOTE, expected->field, got->field, record);
-#define COMPARE_NOTE(name, NAME, FIELDS)                                                    \
-    static void compare_##name(struct replayer *r, const struct name##_record *got)         \
+#define COMPARE_NOTE(name, NAME, type, FIELDS)                                              \
+    static void compare_##name(struct replayer *r, const struct type *got)                  \
     {                                                                                       \
         const union record *record = next_note(r, REC_##NAME);                              \
         if (!record)                                                                        \
@@ -140,9 +140,9 @@ static const union record *next_note(struct replayer *r, u32 kind)
         FIELDS(F)                                                                           \
         log_take(r->notes);                                                                 \
     }
-COMPARE_NOTE(timer, TIMER, TIMER_FIELDS)
-COMPARE_NOTE(raise, RAISE, RAISE_FIELDS)
-COMPARE_NOTE(idle, IDLE, IDLE_FIELDS)
+COMPARE_NOTE(timer, TIMER, timer_record, TIMER_FIELDS)
+COMPARE_NOTE(raise, RAISE, raise, RAISE_FIELDS)
+COMPARE_NOTE(idle, IDLE, idle_record, IDLE_FIELDS)
 #undef COMPARE_NOTE
 #undef F
 
@@ -151,7 +151,7 @@ static void replay_timer(struct gate *gate, u64 exit, u64 deadline)
     compare_timer(from_gate(gate), &(struct timer_record){.exit = exit, .deadline = deadline});
 }
 
-static void replay_raise(struct gate *gate, const struct raise_record *raise)
+static void replay_raise(struct gate *gate, const struct raise *raise)
 {
     compare_raise(from_gate(gate), raise);
 }

@@ -61,22 +61,15 @@ enum exit_flags { EXIT_FLAG_HALTED = 1 }; /* no entry came before it: a halted v
     F(u64, until, DEC, AT_VALUE)
 
 /* An interrupt was requested: by a timer that went off, which was due at guest time `due` (ns), or
- * by something else that happened then. It was requested at due + late; late is what the timer had
- * to wait for an exit. `source`: enum raise_source in core/gate.h. `vector`: the one that the guest
- * will get, 0 if nobody heard it. `lost`: so many more of the same source fell together with this
- * one or, if an exit had more than it may tell, with earlier ones. `flags`: enum raise_flags. */
-enum raise_flags {
-    RAISE_MERGED = 1, /* a request of that vector was pending already: the guest gets but one */
-    RAISE_MASKED = 2, /* nobody heard it: masked in the APIC's timer, the 8259 and the I/O APIC */
-    RAISE_NMI = 4,    /* it is an NMI */
-};
-#define RAISE_FIELDS(F)         \
+ * by something else that happened then. It was requested at due + late. All of it is said at struct
+ * raise in core/gate.h. */
+#define RAISE_FIELDS(F)          \
     F(u8, source, SOURCE, DELTA) \
-    F(u8, vector, HEX, DELTA)   \
-    F(u8, flags, HEX, DELTA)    \
-    F(u64, lost, DEC, DELTA)    \
-    F(u64, late, DEC, DELTA)    \
-    F(u64, exit, DEC, DELTA)    \
+    F(u8, vector, HEX, DELTA)    \
+    F(u8, flags, HEX, DELTA)     \
+    F(u64, lost, DEC, DELTA)     \
+    F(u64, late, DEC, DELTA)     \
+    F(u64, exit, DEC, DELTA)     \
     F(u64, due, DEC, AT_VALUE)
 
 /* The host's clock was read while exit `exit` was handled: guest ns. */

@@ -49,7 +49,7 @@ static const struct cli_command command = {
                 "  hindvisor export --to folded | flamegraph.pl >boot.svg",
 };
 
-struct request {
+struct export_request {
     const struct export_format *format;
     const char *path;
     u64 from, to;
@@ -63,7 +63,7 @@ struct guest {
     struct event_source events;
 };
 
-static int parse_to(struct request *r, const char *text)
+static int parse_to(struct export_request *r, const char *text)
 {
     if (isdigit((u8)*text) && cli_parse_u64(text, &r->to))
         return 0;
@@ -76,7 +76,7 @@ static int parse_to(struct request *r, const char *text)
     return cli_misuse(&command, "--to %s: neither a format nor an exit number", text);
 }
 
-static int parse_option(struct request *r, int code)
+static int parse_option(struct export_request *r, int code)
 {
     switch (code) {
     case OPTION_TO:
@@ -156,7 +156,8 @@ static struct failure look_at_guest(bool needed, struct guest *guest, struct exp
     return NO_FAILURE;
 }
 
-static struct failure export_to(const struct request *r, const char *argument, struct guest *guest)
+static struct failure export_to(const struct export_request *r, const char *argument,
+                                struct guest *guest)
 {
     char path[CLI_PATH];
     struct handler_watch watch;
@@ -182,7 +183,7 @@ static struct failure export_to(const struct request *r, const char *argument, s
 
 int cmd_export(int argc, char **argv)
 {
-    struct request r = {.to = NEVER};
+    struct export_request r = {.to = NEVER};
     int code;
     while ((code = cli_next(&command, argc, argv)) >= 0) {
         if (parse_option(&r, code))

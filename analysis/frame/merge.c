@@ -118,6 +118,7 @@ static void add_subject(struct result *into, const struct result *next)
     snprintf(a->name, sizeof(a->name), "%u traces", into->traces);
     keep_if_same(a->processor, b->processor);
     keep_if_same(a->host_cpu, b->host_cpu);
+    a->format = (u32)min_u64(a->format, b->format);
     a->created = min_u64(a->created, b->created);
     a->tsc_hz = a->tsc_hz == b->tsc_hz ? a->tsc_hz : 0;
     a->finished = a->finished == b->finished ? a->finished : TRACE_CUT;

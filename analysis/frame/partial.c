@@ -16,7 +16,7 @@ static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 
 #define SUBJECT_TEXTS(T) T(name) T(processor) T(host_cpu)
 #define SUBJECT_NUMBERS(N) \
-    N(created) N(tsc_hz) N(clock) N(finished) N(exits) N(count) N(guest_ns) N(identity)
+    N(created) N(tsc_hz) N(format) N(clock) N(finished) N(exits) N(count) N(guest_ns) N(identity)
 #define RESULT_NUMBERS(N) \
     N(traces)             \
     N(range.first)        \

@@ -45,6 +45,7 @@ static void describe(struct trace *trace, struct subject *subject)
     *subject = (struct subject){
         .created = m->created,
         .tsc_hz = m->tsc_hz,
+        .format = m->version,
         .clock = m->clock,
         .finished = m->finished,
         .exits = trace_exits(trace),

@@ -18,6 +18,7 @@ static void tell_subject(const struct result *result, struct output *out)
     output_object(out, "trace");
     output_fact(out, "name", s->name);
     output_fact_number(out, "traces", result->traces);
+    output_fact_number(out, "format_version", s->format);
     output_fact(out, "state", state_of(s));
     output_fact_number(out, "created", s->created);
     output_fact(out, "processor", s->processor);
@@ -97,7 +98,8 @@ void pass_tell(const struct pass *pass, const struct result *result, struct outp
 {
     if (!pass->view->head) {
         pass_tell_head(pass, result, out);
-        pass->view->tell(result->state, &pass->query, out);
     }
+    if (pass->view->tell)
+        pass->view->tell(result->state, &pass->query, out);
     tell_missing(result, out);
 }

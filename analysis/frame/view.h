@@ -25,6 +25,7 @@ struct subject {
     char processor[32], host_cpu[96];
     u64 created; /* seconds since 1970 */
     u64 tsc_hz;  /* of the host; 0: not known */
+    u32 format;  /* version of the trace's; of several traces the oldest */
     u32 clock;   /* enum clock_policy */
     u32 finished;
     u64 exits, count, guest_ns; /* totals */
@@ -110,7 +111,8 @@ struct view {
     void (*end)(void *state);
     struct failure (*take)(void *state, const struct slice *, struct output *);
     /* Either the state is told at the end, and take() has no output (NULL); or head() begins a
-     * table (OUTPUT_STREAM) and take() prints its rows as they come: a log. */
+     * table (OUTPUT_STREAM) and take() prints its rows as they come: a log; tell(), if there is one,
+     * has its last rows. */
     void (*tell)(const void *state, const struct query *, struct output *);
     void (*head)(const struct query *, struct output *);
 

@@ -15,6 +15,9 @@ void interrupt_wish(struct column_wishes *wishes)
     wishes->fields[REC_INJECTION] |= COLUMN(injection, info) | COLUMN(injection, error) |
                                      COLUMN(injection, exit) | COLUMN(injection, count) |
                                      COLUMN(injection, rip);
+    wishes->fields[REC_RAISE] |= COLUMN(raise, source) | COLUMN(raise, vector) |
+                                 COLUMN(raise, flags) | COLUMN(raise, lost) | COLUMN(raise, late) |
+                                 COLUMN(raise, exit) | COLUMN(raise, due);
     wishes->fields[REC_IDLE] |= COLUMN(idle, exit) | COLUMN(idle, until);
     wishes->fields[REC_ARRIVAL] |=
         COLUMN(arrival, exit) | COLUMN(arrival, what) | COLUMN(arrival, value);
@@ -84,6 +87,36 @@ static void injected(struct interrupt_walk *w, struct interrupt_event *event)
     };
 }
 
+/* Like has_injection() below. Where it stands among an exit's events matters little: it was made
+ * before the entry, and an EOI of this exit ends what was injected before. */
+static bool has_raise(struct interrupt_walk *w)
+{
+    const struct raise_columns *raises = &w->slice->batch->raise;
+    u64 exit = w->slice->batch->first_exit + w->row;
+    while (w->raise < raises->rows && raises->exit[w->raise] < exit)
+        w->raise++;
+    return w->raise < raises->rows && raises->exit[w->raise] == exit;
+}
+
+static void raised(struct interrupt_walk *w, struct interrupt_event *event)
+{
+    const struct trace_batch *batch = w->slice->batch;
+    const struct raise_columns *raises = &batch->raise;
+    size_t i = w->raise++;
+    u64 time = raises->due[i] + raises->late[i];
+    *event = (struct interrupt_event){
+        .kind = INTERRUPT_RAISED,
+        .row = w->row,
+        .time = max_u64(time, raises->due[i]), /* the sum of a hostile trace may overflow */
+        .tsc = batch->exit.tsc_exit[w->row],
+        .source = raises->source[i],
+        .vector = raises->vector[i],
+        .flags = raises->flags[i],
+        .lost = raises->lost[i],
+        .due = raises->due[i],
+    };
+}
+
 /* Skips injections of earlier exits: before the slice, or out of order in a hostile trace. */
 static bool has_injection(struct interrupt_walk *w)
 {
@@ -109,6 +142,10 @@ bool interrupt_walk_next(struct interrupt_walk *w, struct interrupt_event *event
             return true;
         }
         w->looked = true;
+        if (has_raise(w)) {
+            raised(w, event);
+            return true;
+        }
         if (has_injection(w)) {
             injected(w, event);
             return true;
@@ -128,4 +165,31 @@ const char *interrupt_type_name(u32 type)
         [EVENT_SOFTWARE_EXCEPTION] = "software exception",
     };
     return names[type & 7] ? names[type & 7] : "reserved";
+}
+
+bool interrupt_slot(const struct interrupt_event *event, u32 *slot)
+{
+    bool nmi = event->kind == INTERRUPT_RAISED ? event->flags & RAISE_NMI
+                                               : EVENT_TYPE(event->info) == EVENT_NMI;
+    u64 vector = event->kind == INTERRUPT_RAISED ? event->vector : EVENT_VECTOR(event->info);
+    *slot = nmi ? REQUEST_NMI : (u32)vector;
+    if (event->kind == INTERRUPT_RAISED)
+        return !(event->flags & RAISE_MASKED);
+    return event->kind == INTERRUPT_INJECTED && (nmi || EVENT_TYPE(event->info) == EVENT_EXTERNAL);
+}
+
+struct request interrupt_request(const struct slice *slice, const struct interrupt_event *event)
+{
+    return (struct request){
+        .source = (u32)event->source,
+        .due = event->due,
+        .raised = event->time,
+        .exit = slice->batch->first_exit + event->row,
+        .tsc = event->tsc,
+    };
+}
+
+struct answer interrupt_answer(const struct slice *slice, const struct interrupt_event *event)
+{
+    return (struct answer){slice->batch->first_exit + event->row, event->time, event->tsc};
 }

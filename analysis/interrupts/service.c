@@ -52,6 +52,15 @@ bool service_eoi(struct service *s, u64 time, u64 tsc, const struct service_sink
     return true;
 }
 
+bool service_has(const struct service *s, u32 vector)
+{
+    for (u32 i = 0; i < s->depth; i++) {
+        if (s->stack[i].vector == vector)
+            return true;
+    }
+    return false;
+}
+
 void service_forget(struct service *s, const struct service_sink *sink)
 {
     drop(s, 0, false, false, sink); /* no class is below that of vector 0 */

@@ -51,6 +51,7 @@ void service_init(struct service *);
 void service_begin(struct service *, const struct served *, bool first, bool again,
                    const struct service_sink *);
 bool service_eoi(struct service *, u64 time, u64 tsc, const struct service_sink *);
+bool service_has(const struct service *, u32 vector); /* as far as this stretch knows */
 /* Unknown exits lie between what came and what comes. */
 void service_forget(struct service *, const struct service_sink *);
 /* What `next` holds comes after. `again`: its first injection repeats the last one here. If it

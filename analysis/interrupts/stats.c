@@ -1,12 +1,14 @@
 /*
- * Interrupts and exceptions that VM entries injected, by vector: how many, how many had to
- * wait for a window, whose delivery had to be tried again, and how long from the handler's
- * first instruction (the entry that injects) to the EOI, in guest ns and in ticks of the
- * host's TSC. docs/ANALYSIS.md says how each number is derived.
+ * Interrupts and exceptions that VM entries injected, by vector: how often they were requested, how
+ * long they took from there to the entry, how many, how many had to wait for a window, whose
+ * delivery had to be tried again, and how long from the handler's first instruction (the entry that
+ * injects) to the EOI, in guest ns and in ticks of the host's TSC. docs/ANALYSIS.md says how each
+ * number is derived.
  */
 #include "analysis/frame/tally.h"
 #include "analysis/interrupts/events.h"
 #include "analysis/interrupts/service.h"
+#include "core/gate.h"
 #include "vmx/events.h"
 
 #include <stdlib.h>
@@ -15,7 +17,9 @@ enum { ROWS_MAX = 256 * 8 };
 
 struct interrupt_row {
     struct tally_key key; /* vector, type */
+    u64 raised, merged;   /* requests: all, and those that found one pending */
     u64 injected, again, held, unended;
+    struct histogram waited;    /* guest ns from request to injection */
     struct histogram ns, ticks; /* from injection to EOI */
 };
 
@@ -24,6 +28,7 @@ struct interrupts_state {
     u32 clock;
     struct attempt first, last;
     bool gap; /* unknown exits lie between the beginning and the first injection */
+    struct requests requests;
     struct service service;
     u64 unmatched, apic, pic; /* EOIs: with nothing to end; in all */
     u64 disordered;           /* pairs whose times go back */
@@ -51,6 +56,7 @@ static void interrupts_end(void *state)
     struct interrupts_state *s = state;
     for (u32 i = 0; i < s->rows.count; i++) {
         struct interrupt_row *row = tally_at(&s->rows, i);
+        histogram_free(&row->waited);
         histogram_free(&row->ns);
         histogram_free(&row->ticks);
     }
@@ -93,8 +99,70 @@ static struct service_sink sink_of(struct interrupts_state *s)
     return (struct service_sink){s, on_ended, on_unended, on_unmatched};
 }
 
+/* --- what comes of requests --------------------------------------------------------------------
+ */
+
+static struct interrupt_row *row_of_slot(struct interrupts_state *s, u32 slot)
+{
+    bool nmi = slot == REQUEST_NMI;
+    return tally_row(&s->rows, nmi ? VECTOR_NMI : slot, nmi ? EVENT_NMI : EVENT_EXTERNAL);
+}
+
+static bool on_answered(void *owner, u32 slot, const struct request *request,
+                        const struct answer *answer)
+{
+    struct interrupts_state *s = owner;
+    struct interrupt_row *row = row_of_slot(s, slot);
+    if (row && answer->time >= request->raised)
+        return histogram_add(&row->waited, answer->time - request->raised, 1);
+    s->disordered += row != NULL;
+    return row;
+}
+
+static bool on_dropped(void *owner, u32 slot, const struct request *request)
+{
+    (void)owner, (void)slot, (void)request; /* the view `timers` counts these */
+    return true;
+}
+
+static void on_unasked(void *owner, u32 slot)
+{
+    (void)owner, (void)slot;
+}
+
+static struct request_sink request_sink_of(struct interrupts_state *s)
+{
+    return (struct request_sink){s, on_answered, on_dropped, on_unasked};
+}
+
 /* --- taking
  * ---------------------------------------------------------------------------------------- */
+
+static bool take_raise(struct interrupts_state *s, const struct slice *slice,
+                       const struct interrupt_event *event)
+{
+    struct request request = interrupt_request(slice, event);
+    struct request_sink sink = request_sink_of(s);
+    u32 slot;
+    if (!interrupt_slot(event, &slot))
+        return true; /* masked: it has no vector */
+    struct interrupt_row *row = row_of_slot(s, slot);
+    if (!row)
+        return false;
+    row->raised++;
+    row->merged += event->flags & RAISE_MERGED;
+    return event->flags & RAISE_MERGED || requests_raise(&s->requests, slot, &request, &sink);
+}
+
+static bool take_answer(struct interrupts_state *s, const struct slice *slice,
+                        const struct interrupt_event *event)
+{
+    struct answer answer = interrupt_answer(slice, event);
+    struct request_sink sink = request_sink_of(s);
+    u32 slot;
+    return !interrupt_slot(event, &slot) ||
+           requests_answer(&s->requests, slot, &answer, &sink) != ANSWER_FAILED;
+}
 
 static bool take_injection(struct interrupts_state *s, const struct interrupt_event *event,
                            const struct service_sink *sink)
@@ -116,21 +184,25 @@ static bool take_injection(struct interrupts_state *s, const struct interrupt_ev
     return true;
 }
 
-static bool take_event(struct interrupts_state *s, const struct interrupt_event *event,
-                       const struct service_sink *sink)
+static bool take_event(struct interrupts_state *s, const struct slice *slice,
+                       const struct interrupt_event *event, const struct service_sink *sink)
 {
+    if (event->kind == INTERRUPT_RAISED)
+        return take_raise(s, slice, event);
     if (event->kind == INTERRUPT_INJECTED)
-        return take_injection(s, event, sink);
+        return take_answer(s, slice, event) && take_injection(s, event, sink);
     *(event->kind == INTERRUPT_EOI_PIC ? &s->pic : &s->apic) += 1;
     return service_eoi(&s->service, event->time, event->tsc, sink);
 }
 
 /* What cannot be read lies between: nothing of before ends after it. */
-static void pass_gap(struct interrupts_state *s, const struct service_sink *sink)
+static bool pass_gap(struct interrupts_state *s, const struct service_sink *sink)
 {
+    struct request_sink requests = request_sink_of(s);
     s->gap = s->gap || !s->first.valid;
     s->last.valid = false;
     service_forget(&s->service, sink);
+    return requests_forget(&s->requests, &requests);
 }
 
 static struct failure interrupts_take(void *state, const struct slice *slice, struct output *out)
@@ -140,11 +212,9 @@ static struct failure interrupts_take(void *state, const struct slice *slice, st
     struct interrupt_event event;
     struct service_sink sink = sink_of(s);
     (void)out;
-    bool good = true;
-    if (slice->before.kind == BEFORE_GAP)
-        pass_gap(s, &sink);
+    bool good = slice->before.kind != BEFORE_GAP || pass_gap(s, &sink);
     while (good && interrupt_walk_next(&walk, &event))
-        good = take_event(s, &event, &sink);
+        good = take_event(s, slice, &event, &sink);
     return good ? NO_FAILURE : fail(NO_SPACE, "there is no memory for the interrupts");
 }
 
@@ -156,17 +226,21 @@ static bool merge_row(struct interrupts_state *s, const struct interrupt_row *fr
     struct interrupt_row *to = tally_row(&s->rows, from->key.a, from->key.b);
     if (!to)
         return false;
+    to->raised += from->raised;
+    to->merged += from->merged;
     to->injected += from->injected;
     to->again += from->again;
     to->held += from->held;
     to->unended += from->unended;
-    return histogram_merge(&to->ns, &from->ns) && histogram_merge(&to->ticks, &from->ticks);
+    return histogram_merge(&to->waited, &from->waited) && histogram_merge(&to->ns, &from->ns) &&
+           histogram_merge(&to->ticks, &from->ticks);
 }
 
 static bool interrupts_merge(void *state, const void *next, bool follows)
 {
     struct interrupts_state *s = state;
     const struct interrupts_state *other = next;
+    struct request_sink requests = request_sink_of(s);
     struct service_sink sink = sink_of(s);
     bool again = follows && !other->gap && attempt_repeats(&s->last, &other->first);
     for (u32 i = 0; i < other->rows.count; i++) {
@@ -189,7 +263,8 @@ static bool interrupts_merge(void *state, const void *next, bool follows)
     if (other->first.valid || other->gap || !follows)
         s->last = other->last;
     s->first = s->first.valid ? s->first : other->first;
-    return service_join(&s->service, &other->service, follows, again, &sink);
+    return requests_join(&s->requests, &other->requests, follows, &requests) &&
+           service_join(&s->service, &other->service, follows, again, &sink);
 }
 
 /* --- as bytes
@@ -219,10 +294,13 @@ static void interrupts_save(const void *state, struct pack *pack)
         const struct interrupt_row *row = tally_at(&s->rows, i);
         pack_number(pack, row->key.a);
         pack_number(pack, row->key.b);
+        pack_number(pack, row->raised);
+        pack_number(pack, row->merged);
         pack_number(pack, row->injected);
         pack_number(pack, row->again);
         pack_number(pack, row->held);
         pack_number(pack, row->unended);
+        histogram_save(&row->waited, pack);
         histogram_save(&row->ns, pack);
         histogram_save(&row->ticks, pack);
     }
@@ -233,6 +311,7 @@ static void interrupts_save(const void *state, struct pack *pack)
     pack_number(pack, s->apic);
     pack_number(pack, s->pic);
     pack_number(pack, s->disordered);
+    requests_save(&s->requests, pack);
     service_save(&s->service, pack);
 }
 
@@ -248,10 +327,13 @@ static void load_row(struct interrupts_state *s, struct unpack *unpack)
         unpack_refuse(unpack, "there is no memory for it");
         return;
     }
+    row->raised = unpack_number(unpack);
+    row->merged = unpack_number(unpack);
     row->injected = unpack_number(unpack);
     row->again = unpack_number(unpack);
     row->held = unpack_number(unpack);
     row->unended = unpack_number(unpack);
+    histogram_load(&row->waited, unpack);
     histogram_load(&row->ns, unpack);
     histogram_load(&row->ticks, unpack);
 }
@@ -268,6 +350,7 @@ static void interrupts_load(void *state, struct unpack *unpack)
     s->apic = unpack_number(unpack);
     s->pic = unpack_number(unpack);
     s->disordered = unpack_number(unpack);
+    requests_load(&s->requests, unpack);
     service_load(&s->service, unpack);
 }
 
@@ -288,7 +371,8 @@ static int by_time(const void *left, const void *right)
                                         : by_injected(left, right);
 }
 
-static void tell_row(const struct interrupts_state *s, const struct interrupt_row *row,
+/* `tells`: the trace's format has requests. */
+static void tell_row(const struct interrupts_state *s, const struct interrupt_row *row, bool tells,
                      struct output *out)
 {
     u64 open = 0;
@@ -296,6 +380,8 @@ static void tell_row(const struct interrupts_state *s, const struct interrupt_ro
         open += row->key.b == EVENT_EXTERNAL && s->service.stack[i].vector == row->key.a;
     output_number(out, row->key.a);
     output_text(out, interrupt_type_name((u32)row->key.b));
+    output_number_if(out, tells, row->raised);
+    output_number_if(out, tells, row->merged);
     output_number(out, row->injected);
     output_number(out, row->injected);
     output_number(out, row->again);
@@ -305,18 +391,21 @@ static void tell_row(const struct interrupts_state *s, const struct interrupt_ro
     output_number(out, open);
     output_spread(out, &row->ns);
     output_number(out, row->ns.sum);
+    output_spread(out, &row->waited);
     output_number_if(out, row->ticks.count, row->ticks.min);
     output_number_if(out, row->ticks.count, row->ticks.max);
     output_number_if(out, row->ticks.count, histogram_mean(&row->ticks));
     output_number(out, row->ticks.sum);
 }
 
-static void tell_rows(const struct interrupts_state *s, u64 limit, struct output *out,
-                      int (*order)(const void *, const void *))
+static void tell_rows(const struct interrupts_state *s, const struct query *query, u64 limit,
+                      struct output *out, int (*order)(const void *, const void *))
 {
     static const struct column columns[] = {
         {"vector", "Vector", CELL_HEX},
         {"type", "Type", CELL_TEXT},
+        {"raised", "Requested", CELL_COUNT},
+        {"merged", "Merged", CELL_COUNT},
         {"injected", "Injected", CELL_COUNT},
         {"injected_percent", "Share", CELL_SHARE},
         {"again", "Again", CELL_COUNT},
@@ -332,6 +421,13 @@ static void tell_rows(const struct interrupts_state *s, u64 limit, struct output
         {"p99_ns", "p99", CELL_NS},
         {"p99_9_ns", NULL, CELL_NS},
         {"time_ns", NULL, CELL_NS},
+        {"waited_min_ns", NULL, CELL_NS},
+        {"waited_max_ns", "Waited: max", CELL_NS},
+        {"waited_avg_ns", "avg", CELL_NS},
+        {"waited_p50_ns", NULL, CELL_NS},
+        {"waited_p90_ns", NULL, CELL_NS},
+        {"waited_p99_ns", NULL, CELL_NS},
+        {"waited_p99_9_ns", NULL, CELL_NS},
         {"min", NULL, CELL_TICKS},
         {"max", NULL, CELL_TICKS},
         {"avg", "Host avg", CELL_TICKS},
@@ -340,7 +436,7 @@ static void tell_rows(const struct interrupts_state *s, u64 limit, struct output
     void **rows = tally_sorted(&s->rows, order);
     output_table(out, "interrupts", columns, ARRAY_SIZE(columns), 0);
     for (u32 i = 0; rows && i < min_u64(s->rows.count, limit); i++)
-        tell_row(s, rows[i], out);
+        tell_row(s, rows[i], query->subject->format >= TRACE_WITH_RAISES, out);
     free(rows);
 }
 
@@ -373,13 +469,13 @@ static void tell_totals(const struct interrupts_state *s, struct output *out)
 
 static void stats_tell(const void *state, const struct query *query, struct output *out)
 {
-    tell_rows(state, query->rows, out, by_injected);
+    tell_rows(state, query, query->rows, out, by_injected);
     tell_totals(state, out);
 }
 
 static void top_tell(const void *state, const struct query *query, struct output *out)
 {
-    tell_rows(state, min_u64(query->rows, 10), out, by_time);
+    tell_rows(state, query, min_u64(query->rows, 10), out, by_time);
     tell_totals(state, out);
 }
 

@@ -31,10 +31,10 @@ static enum clock_source source_at(const struct io_access *access)
         [SPACE_MSR] = MSR_X2APIC_FIRST + LAPIC_CURRENT_COUNT,
     };
     if (access->space != SPACE_PORT)
-        return access->address == count[access->space] ? SOURCE_APIC_TIMER : SOURCES;
+        return access->address == count[access->space] ? READING_APIC_TIMER : SOURCES;
     if (access->address == PORT_ACPI_PM + ACPI_PM_TIMER && access->size == 4)
-        return SOURCE_PM_TIMER;
-    return access->address - PORT_PIT < PIT_COUNTERS ? SOURCE_PIT : SOURCES;
+        return READING_PM_TIMER;
+    return access->address - PORT_PIT < PIT_COUNTERS ? READING_PIT : SOURCES;
 }
 
 /* SOURCES: the exit gave the guest no clock's value. */
@@ -44,7 +44,7 @@ static enum clock_source source_of(const struct exit_columns *exits, size_t i)
     u64 reason = exits->reason[i];
     if (reason == EXIT_RDTSC || reason == EXIT_RDTSCP ||
         (reason == EXIT_MSR_READ && exits->address[i] == MSR_TSC))
-        return SOURCE_TSC;
+        return READING_TSC;
     if (!access_of(exits, i, &access) || access.way != WAY_IN || access.string)
         return SOURCES;
     return source_at(&access);
@@ -61,12 +61,12 @@ static bool sets_tsc(const struct exit_columns *exits, size_t i)
 static bool advance(enum clock_source source, u64 from, u64 to, u64 passed, s128 *by)
 {
     const u64 half = BIT(31) * NANOSECONDS / ACPI_PM_TIMER_HZ;
-    if (source == SOURCE_PM_TIMER) {
+    if (source == READING_PM_TIMER) {
         *by = (i32)(u32)(to - from);
         return passed < half;
     }
     *by = (s128)to - (s128)from;
-    return source == SOURCE_TSC || source == SOURCE_HOST;
+    return source == READING_TSC || source == READING_HOST;
 }
 
 static bool compare(const struct last_readings *last, enum clock_source source, u64 value, u64 time,
@@ -134,7 +134,7 @@ static enum clock_source own_source(struct reading_walk *w)
         return SOURCES;
     w->seen = true;
     if (sets_tsc(exits, w->row))
-        forget(w->last, SOURCE_TSC);
+        forget(w->last, READING_TSC);
     return source_of(exits, w->row);
 }
 
@@ -143,7 +143,7 @@ static bool next_at_row(struct reading_walk *w, struct reading *reading)
 {
     const struct trace_batch *batch = w->slice->batch;
     u64 exit = batch->first_exit + w->row;
-    reading->source = SOURCE_HOST;
+    reading->source = READING_HOST;
     if (!w->seen && has_row(batch->clock.exit, batch->clock.rows, &w->clock, exit)) {
         reading->value = batch->clock.value[w->clock++];
         return true;
@@ -271,6 +271,6 @@ void counts_tell(const struct reading_counts *c, struct output *out)
             continue;
         output_text(out, source_names[s]);
         output_number(out, c->reads[s]);
-        output_number_if(out, s != SOURCE_PIT && s != SOURCE_APIC_TIMER, c->backwards[s]);
+        output_number_if(out, s != READING_PIT && s != READING_APIC_TIMER, c->backwards[s]);
     }
 }

@@ -9,11 +9,11 @@
 #include "analysis/frame/view.h"
 
 enum clock_source {
-    SOURCE_TSC,        /* RDTSC, RDTSCP, RDMSR of it */
-    SOURCE_PM_TIMER,   /* ACPI's: 32 bits, 3.58 MHz */
-    SOURCE_PIT,        /* a byte of a counter of the 8254 */
-    SOURCE_APIC_TIMER, /* the local APIC's current count */
-    SOURCE_HOST,       /* the host's clock, as guest ns: records, not exits */
+    READING_TSC,        /* RDTSC, RDTSCP, RDMSR of it */
+    READING_PM_TIMER,   /* ACPI's: 32 bits, 3.58 MHz */
+    READING_PIT,        /* a byte of a counter of the 8254 */
+    READING_APIC_TIMER, /* the local APIC's current count */
+    READING_HOST,       /* the host's clock, as guest ns: records, not exits */
     SOURCES,
 };
 extern const char *const source_names[]; /* by enum clock_source */

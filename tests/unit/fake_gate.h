@@ -6,7 +6,6 @@
 #define TESTS_UNIT_FAKE_GATE_H
 
 #include "core/gate.h"
-#include "trace/schema.h"
 
 enum { FAKE_CONSOLE = 1024, FAKE_ARRIVALS = 64, FAKE_RAISES = 256 };
 
@@ -23,7 +22,7 @@ struct fake_gate {
     u32 clock_reads, stops_asked, timers, exits_begun, exits_ended, injections, states, ends;
     u64 timer_exit, timer_deadline; /* of the last timer_set() */
     u32 raises;
-    struct raise_record raise[FAKE_RAISES]; /* the last ones, in turns */
+    struct raise raise[FAKE_RAISES]; /* the last ones, in turns */
     u32 idles;
     u64 idle_until; /* of the last idled() */
     u8 console[FAKE_CONSOLE];
@@ -83,7 +82,7 @@ static inline void fake_gate_timer_set(struct gate *gate, u64 exit, u64 deadline
     fake->timer_deadline = deadline;
 }
 
-static inline void fake_gate_raised(struct gate *gate, const struct raise_record *raise)
+static inline void fake_gate_raised(struct gate *gate, const struct raise *raise)
 {
     struct fake_gate *fake = (struct fake_gate *)gate;
     fake->raise[fake->raises++ % FAKE_RAISES] = *raise;

@@ -86,12 +86,11 @@ static void start_pit(u16 count)
     out(PORT_PIT, count >> 8);
 }
 
-static void expect_raise(u32 number, struct raise_record want)
+static void expect_raise(u32 number, struct raise want)
 {
-    const struct raise_record *got = &fake.raise[number];
+    const struct raise *got = &fake.raise[number];
 
     cr_assert_gt(fake.raises, number);
-    cr_expect_eq(got->kind, REC_RAISE);
     cr_expect_eq(got->source, want.source, "source %u", got->source);
     cr_expect_eq(got->vector, want.vector, "vector %#x", got->vector);
     cr_expect_eq(got->flags, want.flags, "flags %u", got->flags);
@@ -112,7 +111,7 @@ Test(raises, one_shot)
     m.exit = 9;
     machine_advance(&m, 4321);
     cr_expect_eq(fake.raises, 1);
-    expect_raise(0, (struct raise_record){.vector = VECTOR, .due = 4000, .late = 321});
+    expect_raise(0, (struct raise){.vector = VECTOR, .due = 4000, .late = 321});
     machine_advance(&m, 1000000);
     cr_expect_eq(fake.raises, 1);
 }
@@ -122,7 +121,7 @@ Test(raises, each_period)
     start_apic_timer(PERIODIC | VECTOR, 100);
     for (u32 i = 1; i <= 5; i++) {
         machine_advance(&m, i * 4000 + 7);
-        expect_raise(i - 1, (struct raise_record){.vector = VECTOR, .due = i * 4000, .late = 7});
+        expect_raise(i - 1, (struct raise){.vector = VECTOR, .due = i * 4000, .late = 7});
         cr_expect_eq(machine_acknowledge(&m), VECTOR);
         lapic_write(LAPIC_EOI, 0);
     }
@@ -134,10 +133,9 @@ Test(raises, tsc_deadline)
     lapic_write(LAPIC_LVT_TIMER, TSC_DEADLINE | VECTOR);
     machine_set_tsc_deadline(&m, 5000);
     machine_advance(&m, 5000);
-    expect_raise(0, (struct raise_record){.vector = VECTOR, .due = 5000});
-    machine_set_tsc_deadline(&m, 100); /* in the past: at once, and as late as that */
-    expect_raise(1, (struct raise_record){
-                        .vector = VECTOR, .flags = RAISE_MERGED, .due = 100, .late = 4900});
+    expect_raise(0, (struct raise){.vector = VECTOR, .due = 5000});
+    machine_set_tsc_deadline(&m, 100); /* in the past: at once, and not late */
+    expect_raise(1, (struct raise){.vector = VECTOR, .flags = RAISE_MERGED, .due = 5000});
     machine_set_tsc_deadline(&m, 9000);
     machine_set_tsc_deadline(&m, 0);
     machine_advance(&m, 10000);
@@ -155,18 +153,17 @@ Test(raises, merged_while_pending)
     machine_advance(&m, 16000);
     static const u8 flags[] = {0, RAISE_MERGED, 0, RAISE_MERGED};
     for (u32 i = 0; i < 4; i++)
-        expect_raise(i, (struct raise_record){
-                            .vector = VECTOR, .flags = flags[i], .due = (i + 1) * 4000});
+        expect_raise(i, (struct raise){.vector = VECTOR, .flags = flags[i], .due = (i + 1) * 4000});
 }
 
 Test(raises, masked)
 {
     start_apic_timer(PERIODIC | MASKED | VECTOR, 100);
     machine_advance(&m, 4000);
-    expect_raise(0, (struct raise_record){.flags = RAISE_MASKED, .due = 4000});
+    expect_raise(0, (struct raise){.flags = RAISE_MASKED, .due = 4000});
     lapic_write(LAPIC_LVT_TIMER, PERIODIC | 15); /* no legal vector */
     machine_advance(&m, 8000);
-    expect_raise(1, (struct raise_record){.flags = RAISE_MASKED, .due = 8000});
+    expect_raise(1, (struct raise){.flags = RAISE_MASKED, .due = 8000});
     cr_expect_eq(machine_pending_vector(&m), -1);
 }
 
@@ -213,14 +210,13 @@ Test(raises, the_pit_through_the_8259)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first + 10);
-    expect_raise(0, (struct raise_record){
-                        .source = SOURCE_PIT, .vector = 0x30, .due = first, .late = 10});
+    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = first, .late = 10});
     machine_advance(&m, m.deadline);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     cr_expect_eq(machine_acknowledge(&m), 0x30);
     u64 third = m.deadline;
     machine_advance(&m, third);
-    expect_raise(2, (struct raise_record){.source = SOURCE_PIT, .vector = 0x30, .due = third});
+    expect_raise(2, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = third});
 }
 
 Test(raises, the_pit_through_the_io_apic)
@@ -230,7 +226,7 @@ Test(raises, the_pit_through_the_io_apic)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first);
-    expect_raise(0, (struct raise_record){.source = SOURCE_PIT, .vector = 0x52, .due = first});
+    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x52, .due = first});
     machine_advance(&m, m.deadline);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     cr_expect_eq(fake.raises, 2);
@@ -242,8 +238,7 @@ Test(raises, the_pit_that_nobody_hears)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first);
-    expect_raise(0,
-                 (struct raise_record){.source = SOURCE_PIT, .flags = RAISE_MASKED, .due = first});
+    expect_raise(0, (struct raise){.source = SOURCE_PIT, .flags = RAISE_MASKED, .due = first});
 }
 
 Test(raises, no_period_of_the_pit_is_left_out)
@@ -267,8 +262,8 @@ Test(raises, both_controllers_pass_it_on)
     u64 first = m.deadline;
     machine_advance(&m, first);
     cr_expect_eq(fake.raises, 2);
-    expect_raise(0, (struct raise_record){.source = SOURCE_PIT, .vector = 0x52, .due = first});
-    expect_raise(1, (struct raise_record){.source = SOURCE_PIT, .vector = 0x30, .due = first});
+    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x52, .due = first});
+    expect_raise(1, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = first});
 }
 
 Test(raises, the_rtc_until_its_flag_is_read)
@@ -279,14 +274,14 @@ Test(raises, the_rtc_until_its_flag_is_read)
     u64 first = m.deadline;
     machine_advance(&m, first + 3 * 976563);
     cr_expect_eq(fake.raises, 1);
-    expect_raise(0, (struct raise_record){
-                        .source = SOURCE_RTC, .vector = 0x38, .due = first, .late = 3 * 976563});
+    expect_raise(
+        0, (struct raise){.source = SOURCE_RTC, .vector = 0x38, .due = first, .late = 3 * 976563});
     cr_expect_eq(machine_acknowledge(&m), 0x38);
     out(PORT_CMOS, 0x0c);
     in(PORT_CMOS + 1);
     u64 next = m.deadline;
     machine_advance(&m, next);
-    expect_raise(1, (struct raise_record){.source = SOURCE_RTC, .vector = 0x38, .due = next});
+    expect_raise(1, (struct raise){.source = SOURCE_RTC, .vector = 0x38, .due = next});
 }
 
 Test(raises, a_byte_on_the_console)
@@ -298,7 +293,7 @@ Test(raises, a_byte_on_the_console)
     out(PORT_UART + UART_IER, 1);
     cr_expect_eq(fake.raises, 0);
     machine_receive(&m, 'a');
-    expect_raise(0, (struct raise_record){.source = SOURCE_UART, .vector = 0x44, .due = 777});
+    expect_raise(0, (struct raise){.source = SOURCE_UART, .vector = 0x44, .due = 777});
     machine_receive(&m, 'b'); /* the line is high already */
     cr_expect_eq(fake.raises, 1);
 }
@@ -314,7 +309,7 @@ Test(raises, a_level_that_is_high_at_the_eoi)
     machine_advance(&m, 900);
     lapic_write(LAPIC_EOI, 0);
     cr_expect_eq(fake.raises, 2);
-    expect_raise(1, (struct raise_record){.source = SOURCE_UART, .vector = 0x44, .due = 900});
+    expect_raise(1, (struct raise){.source = SOURCE_UART, .vector = 0x44, .due = 900});
 }
 
 /* --- the vCPU itself --- */
@@ -323,12 +318,12 @@ Test(raises, ipis_to_itself)
 {
     machine_advance(&m, 50);
     lapic_write(LAPIC_ICR, IPI_TO_SELF | 0xf6);
-    expect_raise(0, (struct raise_record){.source = SOURCE_IPI, .vector = 0xf6, .due = 50});
+    expect_raise(0, (struct raise){.source = SOURCE_IPI, .vector = 0xf6, .due = 50});
     lapic_write(LAPIC_ICR, IPI_TO_SELF | 0xf6);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     lapic_write(LAPIC_ICR, NMI_TO_SELF);
-    expect_raise(2, (struct raise_record){
-                        .source = SOURCE_IPI, .vector = 2, .flags = RAISE_NMI, .due = 50});
+    expect_raise(2,
+                 (struct raise){.source = SOURCE_IPI, .vector = 2, .flags = RAISE_NMI, .due = 50});
     lapic_write(LAPIC_ICR, 3 << 18 | 0xf6); /* to all others: there are none */
     cr_expect_eq(fake.raises, 3);
 }

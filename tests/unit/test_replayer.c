@@ -131,27 +131,27 @@ static const struct field fields[] = {
 #undef F
 #define F(type, name, render, coding) \
     {REC_IDLE, offsetof(struct idle_record, name), sizeof(type), #name},
-                IDLE_FIELDS(F)
+                    IDLE_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_CLOCK, offsetof(struct clock_record, name), sizeof(type), #name},
-                    CLOCK_FIELDS(F)
+                        CLOCK_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_STOP, offsetof(struct stop_record, name), sizeof(type), #name},
-                        STOP_FIELDS(F)
+                            STOP_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_ARRIVAL, offsetof(struct arrival_record, name), sizeof(type), #name},
-                            ARRIVAL_FIELDS(F)
+                                ARRIVAL_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_STATE, offsetof(struct state_record, name), sizeof(type), #name},
-                                STATE_FIELDS(F)
+                                    STATE_FIELDS(F)
 #undef F
 #define F(type, name, render, coding) \
     {REC_END, offsetof(struct end_record, name), sizeof(type), #name},
-                                    END_FIELDS(F)
+                                        END_FIELDS(F)
 #undef F
 };
 
@@ -353,10 +353,10 @@ static void keep_order(void)
 /* Which of the replayer's readers takes a record of this kind. */
 static u32 reader_of(u32 kind)
 {
-    return kind == REC_CLOCK                                               ? 1
-           : kind == REC_EXIT || kind == REC_INJECTION                     ? 2
-           : kind == REC_TIMER || kind == REC_RAISE || kind == REC_IDLE    ? 3
-                                                                           : 0;
+    return kind == REC_CLOCK                                            ? 1
+           : kind == REC_EXIT || kind == REC_INJECTION                  ? 2
+           : kind == REC_TIMER || kind == REC_RAISE || kind == REC_IDLE ? 3
+                                                                        : 0;
 }
 
 /* Each seventh record, and the first and last of each kind. */
