@@ -187,12 +187,19 @@ static void take_batch(struct walk *w, const struct trace_batch *batch)
 /* --- chunks
  * ------------------------------------------------------------------------------------------ */
 
+/* What time passed in a chunk that cannot be read shows later. */
+static void pass_gap(struct walk *w)
+{
+    w->before.kind = BEFORE_GAP;
+    guest_time_lose(&w->clock.time);
+}
+
 static void note_damage(struct walk *w, const struct failure *failure)
 {
     struct result *r = w->result;
     if (!r->damaged++)
         memcpy(r->damage, failure->text, sizeof(r->damage));
-    w->before.kind = BEFORE_GAP;
+    pass_gap(w);
 }
 
 /* Reads a chunk that comes before those of the view. false: it is damaged. */
@@ -200,7 +207,7 @@ static bool look_over(struct walk *w, size_t chunk)
 {
     struct trace_batch batch;
     if (trace_scan_read(w->scan, chunk, &batch).code) {
-        w->before.kind = BEFORE_GAP;
+        pass_gap(w);
         return false;
     }
     timeline_chunk(&w->clock);

@@ -545,22 +545,58 @@ static void flip(const char *path, u64 offset)
     close(file);
 }
 
-Test(analysis_views, a_damaged_block_is_left_out_and_named)
+static void damage_block(const char *path, size_t block)
 {
     char file[300];
-    const char *path = make_trace("t", CLOCK_COUNT);
     struct trace *trace;
     cr_assert_eq(trace_open(path, &trace).code, OK);
-    u64 offset = trace_block_at(trace, STREAM_OBSERVATION, 2).offset + 200;
+    u64 offset = trace_block_at(trace, STREAM_OBSERVATION, block).offset + 200;
     trace_close(trace);
     snprintf(file, sizeof(file), "%s/observations", path);
     flip(file, offset);
+}
+
+Test(analysis_views, a_damaged_block_is_left_out_and_named)
+{
+    const char *path = make_trace("t", CLOCK_COUNT);
+    damage_block(path, 2);
     char *text = analyze(ask("exits", "stats", "reason"), path);
     cr_expect_eq(number_after(strstr(text, "\"missing\""), "blocks", 0), 1);
     cr_expect(strstr(strstr(text, "\"missing\""), "block 2 at offset"));
     cr_expect_eq(number_after(strstr(text, "\"totals\""), "samples", 0), (CHUNKS - 1) * EXITS);
     cr_expect_eq(number_after(strstr(text, "\"totals\""), "disordered", 0), 0);
     free(text);
+}
+
+enum { IDLE_CHUNK = 2 };
+
+/* Idle in that chunk only; what the guest reads of its TSC shows how long that was. */
+static void idle_once(struct sample *s, u32 chunk)
+{
+    static u64 idled;
+    if (chunk == IDLE_CHUNK) {
+        idled = s->idle;
+        return;
+    }
+    stay_awake(s, chunk);
+    for (size_t at = 0; at < s->used; at += record_size(*(u16 *)(s->raw + at))) {
+        struct exit_record *exit = (struct exit_record *)(s->raw + at);
+        if (chunk > IDLE_CHUNK && exit->kind == REC_EXIT && exit->reason == EXIT_RDTSC)
+            exit->value += idled;
+    }
+}
+
+Test(analysis_views, guest_time_is_found_again_after_damage)
+{
+    const char *path = make_changed("t", CLOCK_COUNT, CHUNKS, idle_once);
+    struct pass pass = ask("exits", "freq", NULL);
+    pass.from = (struct bound){POSITION_EXIT, (IDLE_CHUNK + 2) * EXITS};
+    char *whole = analyze(pass, path);
+    damage_block(path, IDLE_CHUNK);
+    char *rest = analyze(pass, path);
+    cr_expect_str_eq(rest, whole);
+    free(whole);
+    free(rest);
 }
 
 Test(analysis_views, hostile_partial_files_are_refused_or_read)
