@@ -2,8 +2,6 @@
 #ifndef BENCH_BENCHMARKS_H
 #define BENCH_BENCHMARKS_H
 
-#include "trace/schema.h"
-
 void register_trace_benchmarks(void);     /* bench_trace.c: blocks, encoded and decoded */
 void register_gate_benchmarks(void);      /* bench_gate.c: an exit through recorder and replayer */
 void register_machine_benchmarks(void);   /* bench_machine.c: device registers and time */
@@ -11,8 +9,5 @@ void register_memory_benchmarks(void);    /* bench_memory.c: the hash of guest R
 void register_decode_benchmarks(void);    /* bench_decode.c: instructions */
 void register_processor_benchmarks(void); /* bench_processor.c: guests on the software processor */
 void register_analysis_benchmarks(void);  /* bench_analysis.c: passes over a trace */
-
-/* Made-up exits of a kernel's boot, in order. */
-union record *bench_made_up(u32 *count);
 
 #endif

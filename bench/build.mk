@@ -2,15 +2,17 @@
 #   micro.json  host time of the hot functions (Google Benchmark)
 #   exits.json  exact cost of each kind of exit, in guest ticks under Bochs
 #   boot.json   what recording adds to the stock kernel's boot, and the trace's size
+#   analysis.json  exits a second and memory of `hindvisor analyze` (`make bench-analysis`)
 #   peers.json  the boot and workloads beside QEMU and Bochs (`make bench-peers`: some 20 minutes)
 # Exit status 1: some figure is over its limit.
 
 BENCH_ROUNDS ?= 3   # boots of each kind
+ANALYSIS_ROUNDS ?= 5
 # Beside the image: `hindvisor bench` runs it.
 BENCH_GUEST  := $(BUILD)/image/exits.elf
 BENCH_IMAGE  := HINDVISOR_IMAGE=$(BUILD)/image
 
-.PHONY: bench-micro bench-exits bench-boot bench-peers packages-bench
+.PHONY: bench-micro bench-exits bench-boot bench-analysis bench-peers packages-bench
 packages-bench:
 	@.ci/packages bench
 
@@ -46,8 +48,15 @@ bench-boot: $(BUILD)/bench/boot $(BUILD)/bench/initrd.img image ## what recordin
 	kernel=$$(tools/fetch-kernel $(BUILD)/guests/debian-cloud) && \
 	    $(BENCH_IMAGE) $< $(BENCH_ROUNDS) "$$kernel" $(BUILD)/bench/initrd.img $(BUILD)/bench/boot.json
 
+$(BUILD)/bench/analysis: $(call objects,hosted,bench/analysis.c bench/child.c bench/made_up.c) $(BUILD)/hosted/hindvisor.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -o $@ $^ $(LIBS)
+
+bench-analysis: $(BUILD)/bench/analysis $(BUILD)/hindvisor ## exits a second of `hindvisor analyze`, and its memory at ten times the length; BENCH_TRACE=DIR: of that trace
+	$< $(ANALYSIS_ROUNDS) $(BUILD)/hindvisor $(BUILD)/bench/analysis.json
+
 # The C++ shim is the only C++ here; it alone sees Google Benchmark's headers.
-BENCH_MICRO := $(call objects,hosted,bench/micro.c $(wildcard bench/bench_*.c)) $(BUILD)/hosted/bench/shim.o
+BENCH_MICRO := $(call objects,hosted,bench/micro.c bench/made_up.c $(wildcard bench/bench_*.c)) $(BUILD)/hosted/bench/shim.o
 
 $(BUILD)/hosted/bench/shim.o: bench/shim.cc | packages-bench
 	@mkdir -p $(@D)
