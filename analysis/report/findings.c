@@ -59,7 +59,7 @@ static struct pass pass_of(const struct findings *f, const struct question *ques
         .query = {.by = key_of(view, question->by),
                   .rows = question->rows,
                   .intervals = question->intervals,
-                  .symbols = f->facts.symbols.count ? &f->facts.symbolizer : NULL,
+                  .symbols = f->looked ? &f->facts.symbolizer : NULL,
                   .scheduler = &f->facts.log},
         .shard = 1,
         .shards = 1,

@@ -4,6 +4,8 @@
 #include "analysis/report/html.h"
 #include "analysis/report/tasks.h"
 
+#include <string.h>
+
 /* --- shared parts ----------------------------------------------------------------------------- */
 
 void write_lack(FILE *out, const char *words)
@@ -52,7 +54,8 @@ static void exits_by(FILE *out, const struct findings *f, const char *by, const 
     if (!answer_table(answer, NULL) && !answer->failure.code)
         return;
     snprintf(id, sizeof(id), "exits-%s", by);
-    html(out, "<details><summary>%s</summary>\n", title);
+    bool open = f->looked && !strcmp(by, "rip"); /* with names and instructions */
+    html(out, "<details%s><summary>%s</summary>\n", open ? " open" : "", title);
     write_answer(out, f, answer, id, title);
     html(out, "</details>\n");
 }
