@@ -107,17 +107,32 @@ static u32 bands_of(const struct tasks *t, u32 name)
     return lane * TASK_BANDS;
 }
 
+static bool add_wait(struct tasks *t, u32 name, enum sched_wait wait, u64 from, u64 to)
+{
+    return spans_cover(&t->spans, bands_of(t, name) + (wait == WAIT_WOKEN ? WOKEN : READY), from,
+                       to);
+}
+
 static bool take_step(struct tasks *t, u64 time, const struct sched_step *step)
 {
     bool good = true;
     if (step->owner == OWNER_TASK && step->span)
         good = spans_add(&t->spans, bands_of(t, step->runner) + RUNS,
                          (struct span){time - step->span, time, step->span});
-    if (!good || !step->event || step->event->kind != SCHED_SWITCH || !step->begins.delay)
+    if (!good || !step->event || step->event->kind != SCHED_SWITCH ||
+        step->begins.wait == WAIT_NONE)
         return good;
-    u32 band = step->begins.wait == WAIT_WOKEN ? WOKEN : READY;
-    return spans_cover(&t->spans, bands_of(t, step->event->other) + band, time - step->begins.delay,
-                       time);
+    return add_wait(t, step->event->other, step->begins.wait, time - step->begins.delay, time);
+}
+
+/* Waits that the run's end leaves open. */
+static bool take_waiting(struct tasks *t, const struct sched_walk *w)
+{
+    struct sched_waiter waiter;
+    bool good = true;
+    for (u32 cursor = 0; good && sched_walk_waiting(w, &cursor, &waiter);)
+        good = add_wait(t, waiter.name, waiter.wait, waiter.since, w->time);
+    return good;
 }
 
 static bool collect(struct tasks *t, const struct findings *f)
@@ -126,9 +141,9 @@ static bool collect(struct tasks *t, const struct findings *f)
     struct sched_step step;
     bool more = true, good = spans_new(&t->spans, (TASK_LANES + 1) * TASK_BANDS, TASK_SPANS);
     walk_begin(&w, t, f);
-    while (good && more) {
+    while (good && more)
         good = !sched_walk_on(&w, &step, &more).code && (!more || take_step(t, w.time, &step));
-    }
+    good = good && take_waiting(t, &w);
     sched_walk_free(&w);
     return good;
 }

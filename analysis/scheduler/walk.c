@@ -11,6 +11,7 @@ struct sched_pid {
     bool was_in, was_out;
     u64 ready; /* since when it waits, if `wait` */
     enum sched_wait wait;
+    u32 name;                 /* then */
     struct sched_stint stint; /* since `in` */
 };
 
@@ -50,6 +51,7 @@ static struct sched_stint leave(struct sched_pid *p, const struct sched_event *e
     bool ready = event->preempted || !event->state;
     p->wait = ready ? WAIT_PREEMPTED : WAIT_NONE;
     p->ready = event->time;
+    p->name = event->task;
     return stint;
 }
 
@@ -75,6 +77,7 @@ static void wake(struct sched_walk *w, struct sched_pid *p, const struct sched_e
         return;
     p->wait = WAIT_WOKEN;
     p->ready = event->time;
+    p->name = event->task;
 }
 
 static bool swap(struct sched_walk *w, const struct sched_event *event, struct sched_step *step)
@@ -186,4 +189,15 @@ struct failure sched_walk_on(struct sched_walk *w, struct sched_step *step, bool
         return take(w, step);
     *more = end_span(w, w->subject->guest_ns, step);
     return NO_FAILURE;
+}
+
+bool sched_walk_waiting(const struct sched_walk *w, u32 *cursor, struct sched_waiter *waiter)
+{
+    while (*cursor < w->tasks.count) {
+        const struct sched_pid *p = tally_at(&w->tasks, (*cursor)++);
+        *waiter = (struct sched_waiter){p->name, p->wait, p->ready};
+        if (p->wait != WAIT_NONE)
+            return true;
+    }
+    return false;
 }

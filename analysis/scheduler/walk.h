@@ -57,6 +57,15 @@ struct failure sched_walk_to(struct sched_walk *, const struct slice *);
 struct failure sched_walk_next(struct sched_walk *, const struct slice *, struct sched_step *,
                                bool *more);
 
+/* A task that waits at the time up to which the walk has come. */
+struct sched_waiter {
+    u32 name;
+    enum sched_wait wait;
+    u64 since; /* guest ns */
+};
+/* The next of them; *cursor begins at 0. false: there is none. */
+bool sched_walk_waiting(const struct sched_walk *, u32 *cursor, struct sched_waiter *);
+
 /* Without slices: the next step of all events; behind the last, the span up to the run's end. */
 struct failure sched_walk_on(struct sched_walk *, struct sched_step *, bool *more);
 

@@ -114,6 +114,30 @@ Test(scheduler, waits_begin_at_wakeups_and_preemptions)
     cr_expect_eq(s.step[10].span, 950 - 430, "up to the end that the trace tells");
 }
 
+Test(scheduler, waits_that_the_end_leaves_open_are_told)
+{
+    struct sched_event events[] = {swap(110, IDLE, FIRST, 0, false), wake(150, SECOND, FIRST),
+                                   swap(200, FIRST, IDLE, 1, false)};
+    struct sched_log log = log_of(events, ARRAY_SIZE(events));
+    struct subject subject = {.exits = 10, .guest_ns = 950};
+    struct query query = {.scheduler = &log, .subject = &subject};
+    struct sched_walk w;
+    struct sched_step step;
+    struct sched_waiter waiter;
+    u32 cursor = 0;
+    bool more = true;
+    sched_walk_init(&w, &query);
+    while (more)
+        cr_assert_eq(sched_walk_on(&w, &step, &more).code, OK);
+    cr_expect_eq(w.time, 950);
+    cr_assert(sched_walk_waiting(&w, &cursor, &waiter));
+    cr_expect_eq(waiter.name, SECOND);
+    cr_expect_eq(waiter.wait, WAIT_WOKEN);
+    cr_expect_eq(waiter.since, 150);
+    cr_expect_not(sched_walk_waiting(&w, &cursor, &waiter), "FIRST sleeps");
+    sched_walk_free(&w);
+}
+
 /* A task that has set its state and is preempted before it sleeps is still ready. */
 Test(scheduler, preempted_on_the_way_to_sleep_is_a_wait)
 {
