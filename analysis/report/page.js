@@ -260,14 +260,15 @@ if (timed.length) {
     bar.append(make('span', {}, 'Drag, or Ctrl and the wheel, to zoom; Shift and the wheel to move.'), range);
     timed[0].figure.before(bar);
     /* From an event to its place in time: what led there, and some of what came of it. */
+    const nearby = timed.find(plot => plot.lanes) ?? timed[0];
     for (const row of all('tr[data-at]')) {
         const button = make('button', { type: 'button', class: 'link', title: 'show it in the timeline' });
         const at = +row.dataset.at, length = +row.dataset.length || 50000;
         const cell = all('td', row).find(other => other.dataset.v === row.dataset.at);
         button.onclick = () => {
             zoom(at - 1.25 * length, at + 0.5 * length);
-            show(timed[timed.length - 1], at);
-            timed[timed.length - 1].figure.scrollIntoView({ block: 'center' });
+            show(nearby, at);
+            nearby.figure.scrollIntoView({ block: 'center' });
         };
         button.append(...cell.childNodes);
         cell.append(button);
