@@ -34,7 +34,7 @@ static void *begin(const struct query *query)
 static void put(const struct slice *slice, const struct reading *reading, struct output *out)
 {
     const struct exit_columns *exits = &slice->batch->exit;
-    bool in_ns = reading->source == READING_TSC || reading->source == READING_HOST;
+    bool in_ns = reading->source == SEEN_TSC || reading->source == SEEN_HOST;
     char reason[EXIT_KEY_TEXT];
     exit_key_text(BY_REASON, exits->reason[reading->row], 0, reason);
     output_number(out, slice->batch->first_exit + reading->row);

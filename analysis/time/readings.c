@@ -24,29 +24,29 @@ void readings_wish(struct column_wishes *wishes)
 
 /* --- which exits ------------------------------------------------------------------------------ */
 
-static enum clock_source source_at(const struct io_access *access)
+static enum seen_clock source_at(const struct io_access *access)
 {
     static const u64 count[] = {
         [SPACE_MMIO] = LAPIC_BASE + 16 * LAPIC_CURRENT_COUNT,
         [SPACE_MSR] = MSR_X2APIC_FIRST + LAPIC_CURRENT_COUNT,
     };
     if (access->space != SPACE_PORT)
-        return access->address == count[access->space] ? READING_APIC_TIMER : SOURCES;
+        return access->address == count[access->space] ? SEEN_APIC_TIMER : SEEN_CLOCKS;
     if (access->address == PORT_ACPI_PM + ACPI_PM_TIMER && access->size == 4)
-        return READING_PM_TIMER;
-    return access->address - PORT_PIT < PIT_COUNTERS ? READING_PIT : SOURCES;
+        return SEEN_PM_TIMER;
+    return access->address - PORT_PIT < PIT_COUNTERS ? SEEN_PIT : SEEN_CLOCKS;
 }
 
-/* SOURCES: the exit gave the guest no clock's value. */
-static enum clock_source source_of(const struct exit_columns *exits, size_t i)
+/* SEEN_CLOCKS: the exit gave the guest no clock's value. */
+static enum seen_clock source_of(const struct exit_columns *exits, size_t i)
 {
     struct io_access access;
     u64 reason = exits->reason[i];
     if (reason == EXIT_RDTSC || reason == EXIT_RDTSCP ||
         (reason == EXIT_MSR_READ && exits->address[i] == MSR_TSC))
-        return READING_TSC;
+        return SEEN_TSC;
     if (!access_of(exits, i, &access) || access.way != WAY_IN || access.string)
-        return SOURCES;
+        return SEEN_CLOCKS;
     return source_at(&access);
 }
 
@@ -58,25 +58,25 @@ static bool sets_tsc(const struct exit_columns *exits, size_t i)
 /* --- one after the other ---------------------------------------------------------------------- */
 
 /* false: the source counts down, or has had the time to wrap. */
-static bool advance(enum clock_source source, u64 from, u64 to, u64 passed, s128 *by)
+static bool advance(enum seen_clock source, u64 from, u64 to, u64 passed, s128 *by)
 {
     const u64 half = BIT(31) * NANOSECONDS / ACPI_PM_TIMER_HZ;
-    if (source == READING_PM_TIMER) {
+    if (source == SEEN_PM_TIMER) {
         *by = (i32)(u32)(to - from);
         return passed < half;
     }
     *by = (s128)to - (s128)from;
-    return source == READING_TSC || source == READING_HOST;
+    return source == SEEN_TSC || source == SEEN_HOST;
 }
 
-static bool compare(const struct last_readings *last, enum clock_source source, u64 value, u64 time,
+static bool compare(const struct last_readings *last, enum seen_clock source, u64 value, u64 time,
                     s128 *by)
 {
     return last->known[source] &&
            advance(source, last->value[source], value, time - last->time[source], by);
 }
 
-static void remember(struct last_readings *last, enum clock_source source, u64 value, u64 time)
+static void remember(struct last_readings *last, enum seen_clock source, u64 value, u64 time)
 {
     last->known[source] = last->closed[source] = true;
     last->value[source] = value;
@@ -84,7 +84,7 @@ static void remember(struct last_readings *last, enum clock_source source, u64 v
 }
 
 /* Nothing that comes can be compared with what was. */
-static void forget(struct last_readings *last, enum clock_source source)
+static void forget(struct last_readings *last, enum seen_clock source)
 {
     last->known[source] = false;
     last->closed[source] = true;
@@ -92,7 +92,7 @@ static void forget(struct last_readings *last, enum clock_source source)
 
 static void forget_all(struct last_readings *last)
 {
-    for (u32 s = 0; s < SOURCES; s++)
+    for (u32 s = 0; s < SEEN_CLOCKS; s++)
         forget(last, s);
 }
 
@@ -126,15 +126,15 @@ static bool has_time(struct reading_walk *w, u64 exit)
     return false;
 }
 
-/* The exit's own reading, once; else SOURCES. */
-static enum clock_source own_source(struct reading_walk *w)
+/* The exit's own reading, once; else SEEN_CLOCKS. */
+static enum seen_clock own_source(struct reading_walk *w)
 {
     const struct exit_columns *exits = &w->slice->batch->exit;
     if (w->seen)
-        return SOURCES;
+        return SEEN_CLOCKS;
     w->seen = true;
     if (sets_tsc(exits, w->row))
-        forget(w->last, READING_TSC);
+        forget(w->last, SEEN_TSC);
     return source_of(exits, w->row);
 }
 
@@ -143,13 +143,13 @@ static bool next_at_row(struct reading_walk *w, struct reading *reading)
 {
     const struct trace_batch *batch = w->slice->batch;
     u64 exit = batch->first_exit + w->row;
-    reading->source = READING_HOST;
+    reading->source = SEEN_HOST;
     if (!w->seen && has_row(batch->clock.exit, batch->clock.rows, &w->clock, exit)) {
         reading->value = batch->clock.value[w->clock++];
         return true;
     }
-    enum clock_source own = own_source(w);
-    if (own != SOURCES) {
+    enum seen_clock own = own_source(w);
+    if (own != SEEN_CLOCKS) {
         reading->source = own;
         reading->value = batch->exit.value[w->row];
         return true;
@@ -192,7 +192,7 @@ void counts_take(struct reading_counts *c, const struct slice *slice)
 }
 
 /* What is open at the end of this and at the beginning of the next. */
-static void join(struct reading_counts *c, const struct reading_counts *next, enum clock_source s)
+static void join(struct reading_counts *c, const struct reading_counts *next, enum seen_clock s)
 {
     s128 by;
     if (next->first.known[s]) {
@@ -211,7 +211,7 @@ void counts_merge(struct reading_counts *c, const struct reading_counts *next, b
 {
     if (!follows)
         forget_all(&c->last);
-    for (u32 s = 0; s < SOURCES; s++) {
+    for (u32 s = 0; s < SEEN_CLOCKS; s++) {
         c->reads[s] += next->reads[s];
         c->backwards[s] += next->backwards[s];
         join(c, next, s);
@@ -238,7 +238,7 @@ static void load_last(struct last_readings *last, u32 s, struct unpack *unpack)
 
 void counts_save(const struct reading_counts *c, struct pack *pack)
 {
-    for (u32 s = 0; s < SOURCES; s++) {
+    for (u32 s = 0; s < SEEN_CLOCKS; s++) {
         pack_number(pack, c->reads[s]);
         pack_number(pack, c->backwards[s]);
         save_last(&c->first, s, pack);
@@ -248,7 +248,7 @@ void counts_save(const struct reading_counts *c, struct pack *pack)
 
 void counts_load(struct reading_counts *c, struct unpack *unpack)
 {
-    for (u32 s = 0; s < SOURCES; s++) {
+    for (u32 s = 0; s < SEEN_CLOCKS; s++) {
         c->reads[s] = unpack_number(unpack);
         c->backwards[s] = unpack_number(unpack);
         load_last(&c->first, s, unpack);
@@ -266,11 +266,11 @@ void counts_tell(const struct reading_counts *c, struct output *out)
         {"backwards", "Went back", CELL_COUNT},
     };
     output_table(out, "readings", columns, ARRAY_SIZE(columns), 0);
-    for (u32 s = 0; s < SOURCES; s++) {
+    for (u32 s = 0; s < SEEN_CLOCKS; s++) {
         if (!c->reads[s])
             continue;
         output_text(out, source_names[s]);
         output_number(out, c->reads[s]);
-        output_number_if(out, s != READING_PIT && s != READING_APIC_TIMER, c->backwards[s]);
+        output_number_if(out, s != SEEN_PIT && s != SEEN_APIC_TIMER, c->backwards[s]);
     }
 }

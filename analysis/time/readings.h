@@ -8,26 +8,26 @@
 
 #include "analysis/frame/view.h"
 
-enum clock_source {
-    READING_TSC,        /* RDTSC, RDTSCP, RDMSR of it */
-    READING_PM_TIMER,   /* ACPI's: 32 bits, 3.58 MHz */
-    READING_PIT,        /* a byte of a counter of the 8254 */
-    READING_APIC_TIMER, /* the local APIC's current count */
-    READING_HOST,       /* the host's clock, as guest ns: records, not exits */
-    SOURCES,
+enum seen_clock {
+    SEEN_TSC,        /* RDTSC, RDTSCP, RDMSR of it */
+    SEEN_PM_TIMER,   /* ACPI's: 32 bits, 3.58 MHz */
+    SEEN_PIT,        /* a byte of a counter of the 8254 */
+    SEEN_APIC_TIMER, /* the local APIC's current count */
+    SEEN_HOST,       /* the host's clock, as guest ns: records, not exits */
+    SEEN_CLOCKS,
 };
-extern const char *const source_names[]; /* by enum clock_source */
+extern const char *const source_names[]; /* by enum seen_clock */
 
 /* Of a stretch of a trace, by source. */
 struct last_readings {
-    bool known[SOURCES]; /* there is a value that the next may be compared with: */
-    u64 value[SOURCES], time[SOURCES];
-    bool closed[SOURCES]; /* a reading to come cannot be compared with one before the stretch */
+    bool known[SEEN_CLOCKS]; /* there is a value that the next may be compared with: */
+    u64 value[SEEN_CLOCKS], time[SEEN_CLOCKS];
+    bool closed[SEEN_CLOCKS]; /* a reading to come cannot be compared with one before the stretch */
 };
 
 struct reading {
     size_t row; /* of its exit */
-    enum clock_source source;
+    enum seen_clock source;
     u64 value, time; /* time: guest ns of the exit */
     bool opens;      /* the first that may be compared with one before the stretch */
     bool compares;   /* there is one before it, and its source counts up; then: */
@@ -51,7 +51,7 @@ bool readings_next(struct reading_walk *, struct reading *);
 
 /* How many readings there were, and how many went back; they merge. */
 struct reading_counts {
-    u64 reads[SOURCES], backwards[SOURCES];
+    u64 reads[SEEN_CLOCKS], backwards[SEEN_CLOCKS];
     struct last_readings first, last;
 };
 void counts_take(struct reading_counts *, const struct slice *);
