@@ -15,7 +15,7 @@
 
 enum { LEVEL = 3 };
 /* Limits for files that are made to hurt: 150 million events; and a frame of some bytes that says
- * it is gigabytes (a real one shrinks by less than 20). */
+ * it is gigabytes (real ones shrink to a seventh at best). */
 #define SECTION_MAX (8ull << 30)
 enum { SHRINKS_MAX = 1000 };
 
