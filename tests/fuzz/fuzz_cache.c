@@ -157,9 +157,11 @@ static void use(const struct facts *facts)
                           .subject = &subject,
                           .symbols = &facts->symbolizer,
                           .scheduler = &facts->log};
-    for (u32 i = 0; views[i]; i++)
+    for (u32 i = 0; views[i]; i++) {
+        query.view = views[i];
         if (views[i]->events)
             look(views[i], &query);
+    }
     name_addresses(facts);
     export_events(&facts->log);
 }
