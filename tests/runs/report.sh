@@ -250,8 +250,9 @@ same nothing-is-asked-for-by-tasks 0 "$(asked "$work/linux-net.json")"
 same no-complaints-about-tasks 0 "$(grep -cE 'CONSOLE.*(Error|Refused|Violat)' "$work/chromium.log")"
 inspect '
 const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
-const table = (id, column) => say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v).join(","));
-table("scheduler-tasks", 2); table("scheduler-worst", 5); table("interrupts-vectors", 2);
+const table = (id, title) => { const column = [...document.querySelectorAll(`#${id} th`)].findIndex(th => th.textContent.startsWith(title));
+    say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v).join(",")); };
+table("scheduler-tasks", "Run"); table("scheduler-worst", "Waited"); table("interrupts-vectors", "Injected");
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const numbers = text => { const list = []; let value = 0, shift = 1;
     for (const c of text) { const d = digits.indexOf(c); value += (d & 31) * shift; shift *= 32; if (!(d & 32)) { list.push(value); value = 0; shift = 1; } }
