@@ -24,7 +24,7 @@ static size_t first_time(const struct arrival_columns *arrivals)
     return row;
 }
 
-/* A reading of the clock comes before its exit's end, an arrival of the time after it. */
+/* A reading of the clock is made while its exit is handled, an arrival of the time comes after. */
 static bool first_sight(const struct trace_batch *batch, struct sight *sight)
 {
     size_t arrival = first_time(&batch->arrival), row;
@@ -33,7 +33,9 @@ static bool first_sight(const struct trace_batch *batch, struct sight *sight)
     if (!row_of(batch, min_u64(read, arrived), &row))
         return false;
     if (read <= arrived)
-        *sight = (struct sight){batch->clock.value[0], batch->exit.tsc_exit[row]};
+        *sight =
+            (struct sight){batch->clock.value[0], guest_time_read_by(batch->exit.tsc_exit[row],
+                                                                     batch->exit.tsc_entry[row])};
     else
         *sight = (struct sight){batch->arrival.value[arrival], batch->exit.tsc_entry[row]};
     return true;

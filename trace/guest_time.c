@@ -89,6 +89,13 @@ static u64 reckon(const struct guest_time *t, u64 tsc)
     return t->read_ns - min_u64(t->read_ns, tsc_to_ns(t->read_tsc - tsc, t->tsc_hz));
 }
 
+/* The clock was read between these two stamps. The later one is nearer as a rule: what makes an exit
+ * long (a recorder that hands on a chunk, a host that was elsewhere) comes before its handler. */
+u64 guest_time_read_by(u64 tsc_exit, u64 tsc_entry)
+{
+    return max_u64(tsc_exit, tsc_entry); /* an entry that never came has no stamp */
+}
+
 static u64 at_host(struct guest_time *t, const struct exit_record *exit)
 {
     if (!t->anchored) {
@@ -99,10 +106,9 @@ static u64 at_host(struct guest_time *t, const struct exit_record *exit)
     t->exact = t->was_read;
     t->entered = exit->tsc_entry;
     if (t->was_read) {
-        reckoned = t->read_ns; /* read while it was handled: the truth to within its latency */
-        t->read_tsc = exit->tsc_exit;
-        t->was_read = false;
-        t->lost = false;
+        t->read_tsc = guest_time_read_by(exit->tsc_exit, exit->tsc_entry);
+        t->was_read = t->lost = false;
+        reckoned = reckon(t, exit->tsc_exit);
     }
     return come_to(t, reckoned);
 }

@@ -4,9 +4,9 @@
  * whatever a damaged trace says.
  *
  * Clock policy `count`: exact, but for traces of format version 1 between the
- * end of a HLT and the next reading of the TSC. Policy `host`: exact where the
- * clock was read, reckoned by the host's TSC between the readings, and back from the
- * first of them.
+ * end of a HLT and the next reading of the TSC. Policy `host`: true where the clock was
+ * read to within the handling of that exit, reckoned by the host's TSC between the
+ * readings, and back from the first of them.
  */
 #ifndef TRACE_GUEST_TIME_H
 #define TRACE_GUEST_TIME_H
@@ -29,7 +29,7 @@ struct guest_time {
     u64 tsc_offset;  /* what the guest's TSC is ahead of guest time; */
     bool tsc_blind;  /* ... not known: it was written while the time was lost */
     u64 tsc_hz;      /* of the host; 0: not known */
-    u64 read_ns;     /* policy `host`: the last reading, and the host TSC of its exit */
+    u64 read_ns;     /* policy `host`: the last reading, and the host TSC that goes with it */
     u64 read_tsc;
     u64 entered;   /* host TSC of the entry after the last exit */
     bool anchored; /* there is something to reckon from: a reading (it may be to come), or else the
@@ -55,6 +55,9 @@ void guest_time_wish(const struct guest_time *, struct column_wishes *);
 /* The records to come do not follow those that were fed. Time is as good as before once a record
  * shows it: an idle record, a reading, or the guest's TSC while the guest has not set that. */
 void guest_time_lose(struct guest_time *);
+
+/* The host TSC that goes with a clock reading of an exit with these stamps. */
+u64 guest_time_read_by(u64 tsc_exit, u64 tsc_entry);
 
 /* `tsc` ticks in ns, rounded down; 0 if the frequency is not known. */
 u64 tsc_to_ns(u64 tsc, u64 tsc_hz);

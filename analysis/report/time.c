@@ -119,7 +119,8 @@ static void draw_policy(FILE *out, const struct findings *f)
     html(out, "<p class=\"note\">%s</p>\n",
          f->covered.subject.clock == CLOCK_HOST
              ? "The guest's clock followed the host's (<code>--clock host</code>): where it was "
-               "read, it is the truth to within the time that the exit took."
+               "read, it is true to within the time that the exit took, and steps of that size "
+               "there and back again say nothing."
              : "The guest's clock was its count of instructions and what was skipped or stolen "
                "(<code>--clock count</code>): the offset is how much faster than the host's it "
                "went.");

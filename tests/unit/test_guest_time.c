@@ -128,6 +128,22 @@ Test(guest_time, under_the_host_policy_follows_readings_and_the_tsc)
     cr_expect_eq(guest_time_at_exit(&t, &exit), 1250, "it never goes back");
 }
 
+Test(guest_time, a_reading_is_taken_for_one_at_the_entry)
+{
+    struct manifest manifest = {.version = 2, .clock = CLOCK_HOST, .tsc_hz = 2 * NANOSECONDS};
+    struct guest_time t;
+    union record clock = {.clock = {.kind = REC_CLOCK, .value = 1000}};
+    struct exit_record exit = exit_at(EXIT_RDTSC, 1, 1000);
+    guest_time_init(&t, &manifest);
+    guest_time_at(&t, &clock);
+    exit.tsc_exit = 6000;
+    exit.tsc_entry = 6400; /* 200 ns of handling */
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 800);
+    cr_expect(t.exact);
+    exit.tsc_exit = 6600;
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 1100);
+}
+
 Test(guest_time, never_goes_back)
 {
     struct manifest manifest = {.version = 2, .clock = CLOCK_COUNT};

@@ -264,7 +264,7 @@ Test(time_view, under_the_hosts_clock_steps_are_where_it_was_read)
     made_clock(&m, 709500);
     made_exit(&m, EXIT_RDTSC, 5, 17000, 0, 709500); /* 500 too late */
     made_exit(&m, EXIT_HLT, 6, 18000, 0, 0);
-    made_time(&m, 810600); /* at 18100 */
+    made_time(&m, 810500); /* at 18100 */
     made_exit(&m, EXIT_CPUID, 7, 19000, 0, 0);
     made_end(&m);
     char *text = ask_time("steps", &m);
