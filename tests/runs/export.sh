@@ -26,9 +26,10 @@ numbers() { sed -nE 's/.*"kind":"exit".*"reason":([0-9]+),.*"count":([0-9]+),"ri
 
 # Handlers of interrupts, by `analyze`: those that began, and those that an EOI ended. The timer's are
 # told apart by their vector only in exports.
+injected() { sed -nE "/\"$1\"/s/.*\"injected\":([0-9]+),.*/\1/p" "$work/interrupts.json"; } # of rows with that cell
 analyzed() { # TRACE
     "$hindvisor" analyze interrupts --format json "$1" >"$work/interrupts.json" 2>"$work/out"
-    echo "$(grep -o '"type":"external","injected":[0-9]*' "$work/interrupts.json" | awk -F: '{ sum += $3 } END { print sum + 0 }')" \
+    echo "$(injected external | awk '{ sum += $1 } END { print sum + 0 }')" \
         "$(sed -nE 's/.*"injected":[0-9]+,"eois":([0-9]+),"unmatched".*/\1/p' "$work/interrupts.json")"
 }
 handlers=$(analyzed "$trace")
@@ -58,7 +59,7 @@ same babeltrace2-sees-the-values "$(numbers | sed -n '1,300p')" "$(ctf_numbers |
 # --- SQLite ------------------------------------------------------------------------------------------
 export_to sqlite; result sqlite $? "$work/out"
 same sqlite3-finds-it-whole ok "$(sqlite3 "$work/sqlite" 'PRAGMA integrity_check' 2>&1)"
-counted=$(for kind in exit injection timer idle clock stop arrival state end; do
+counted=$(for kind in $(cut -d' ' -f1 <<<"$kinds"); do
     echo "$kind $(sqlite3 "$work/sqlite" "SELECT count(*) FROM ${kind}s")"
 done | awk '$2' | LC_ALL=C sort)
 same sqlite3-counts-each-kind "$kinds" "$counted"
@@ -139,7 +140,7 @@ counts=$("$build/tests/perfetto_counts" <"$work/linux.perfetto")
 handlers=$(analyzed "$trace")
 same scheduler-handlers "$handlers" "$(handlers_in "$work/linux.sqlite")"
 same scheduler-babeltrace2-counts-handlers "$handlers" "$(count_handlers "$work/linux.txt")"
-timer=$(sed -nE 's/.*"vector":"0xec","type":"external","injected":([0-9]+).*/\1/p' "$work/interrupts.json")
+timer=$(injected 0xec)
 same local-timer-is-linuxs-vector "$timer 236" "$(sql "SELECT count(*) || ' ' || max(vector) FROM local_timer_entry")"
 same perfetto-names-generic-events "$timer $timer" \
     "$(protoc --decode_raw <"$work/linux.perfetto" | awk '/1: "local_timer_entry"/ { n++ } /1: "local_timer_exit"/ { m++ } END { print n + 0, m + 0 }')"
