@@ -73,8 +73,14 @@ $(WITNESS): tests/scheduler/witness.c | packages
 	@mkdir -p $(@D)
 	$(call say,CC,$< (for guests))$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
+# The same of its interrupts.
+COUNTS := $(BUILD)/tests/views/bin/counts
+$(COUNTS): tests/views/counts.c | packages
+	@mkdir -p $(@D)
+	$(call say,CC,$< (for guests))$(CC) -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
 # All that the suites of tests/run need.
-tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS) $(WITNESS)
+tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS) $(WITNESS) $(COUNTS)
 
 layout: ## check the dependency directions and the headers
 	@.ci/layout

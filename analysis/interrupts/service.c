@@ -66,10 +66,10 @@ void service_forget(struct service *s, const struct service_sink *sink)
     drop(s, 0, false, false, sink); /* no class is below that of vector 0 */
 }
 
-static bool perform(struct service *s, const struct service *next, bool again,
+static bool perform(struct service *s, const struct service *next, u32 operations, bool again,
                     const struct service_sink *sink)
 {
-    for (u32 i = 0; i < next->count; i++) {
+    for (u32 i = 0; i < operations; i++) {
         const struct service_operation *o = &next->operations[i];
         if (!o->eoi)
             drop(s, o->vector, false, o->first && again, sink);
@@ -93,11 +93,36 @@ bool service_join(struct service *s, const struct service *next, bool follows, b
 {
     if (!follows)
         give_up(s, next, sink);
-    else if (!perform(s, next, again, sink))
+    else if (!perform(s, next, next->count, again, sink))
         return false;
     for (u32 i = 0; i < next->depth; i++)
         s->stack[s->depth++] = next->stack[i];
     return true;
+}
+
+static bool untold_ended(void *owner, const struct served *served, u64 time, u64 tsc)
+{
+    (void)owner, (void)served, (void)time, (void)tsc;
+    return true;
+}
+
+static void untold_unended(void *owner, u8 vector)
+{
+    (void)owner, (void)vector;
+}
+
+static void untold_unmatched(void *owner)
+{
+    (void)owner;
+}
+
+void service_after(const struct service *s, const struct service *next, u32 operations,
+                   struct service *then)
+{
+    static const struct service_sink nobody = {NULL, untold_ended, untold_unended,
+                                               untold_unmatched};
+    *then = *s;
+    perform(then, next, operations, false, &nobody);
 }
 
 /* --- as bytes ----------------------------------------------------------------------------------

@@ -59,6 +59,11 @@ void service_forget(struct service *, const struct service_sink *);
 bool service_join(struct service *, const struct service *next, bool follows, bool again,
                   const struct service_sink *);
 
+/* What is in service once the first `operations` of `next` have been carried out; nobody is told.
+ */
+void service_after(const struct service *, const struct service *next, u32 operations,
+                   struct service *then);
+
 void service_save(const struct service *, struct pack *);
 void service_load(struct service *, struct unpack *);
 

@@ -165,8 +165,10 @@ static struct request_sink parting_sink_of(struct firings *s)
 
 static bool end_service(struct firings *s, u8 vector, u32 source, u64 ns)
 {
-    if (source == FOR_BEFORE)
-        s->ended[vector] = (struct orphan_end){true, ns};
+    if (source == FOR_BEFORE) {
+        s->orphans[vector].ended = true;
+        s->orphans[vector].ns = ns;
+    }
     if (source >= FOR_NOBODY)
         return true;
     struct firing_row *row = tally_row(&s->rows, source, vector);
@@ -224,13 +226,19 @@ static bool take_raise(struct firings *s, const struct slice *slice,
     return event->flags & RAISE_MERGED || requests_raise(&s->requests, slot, &request, &sink);
 }
 
+static void begin_orphan(struct firings *s, u32 vector, u32 operations)
+{
+    s->serving[vector] = FOR_BEFORE;
+    s->orphans[vector] = (struct orphan){.operations = operations};
+}
+
 /* Of a delivery that is tried again the interrupt stays whose it was. */
 static void serve(struct firings *s, u32 vector, enum answer_result result)
 {
     if (result == ANSWER_MATCHED)
         s->serving[vector] = (u16)s->answered_for;
     else if (result == ANSWER_ORPHAN)
-        s->serving[vector] = FOR_BEFORE;
+        begin_orphan(s, vector, s->service.count);
     else if (!service_has(&s->service, vector))
         s->serving[vector] = FOR_NOBODY;
 }
@@ -348,17 +356,26 @@ u64 firings_unasked(const struct firings *s)
 /* --- merging ------------------------------------------------------------------------------------
  */
 
-/* Whose interrupt the first injection of `next` is. */
-static u32 orphan_source(const struct firings *s, u32 vector, bool follows)
+/* Whose interrupt the first injection of this vector in `next` is, before which is `then` in
+ * service of what was here. */
+static u32 orphan_source(const struct firings *s, u32 vector, const struct service *then)
 {
     const struct request_slot *slot = &s->requests.slots[vector];
-    if (!follows)
-        return FOR_NOBODY;
     if (slot->pending)
         return slot->request.source;
     if (!slot->known)
         return FOR_BEFORE;
-    return service_has(&s->service, vector) ? s->serving[vector] : FOR_NOBODY;
+    return service_has(then, vector) ? s->serving[vector] : FOR_NOBODY;
+}
+
+static u32 adopt_orphan(struct firings *s, const struct firings *next, u32 vector)
+{
+    struct service then;
+    service_after(&s->service, &next->service, next->orphans[vector].operations, &then);
+    u32 source = orphan_source(s, vector, &then);
+    if (source == FOR_BEFORE && !s->requests.slots[vector].known)
+        s->orphans[vector] = (struct orphan){.operations = then.count};
+    return source;
 }
 
 static bool end_orphans(struct firings *s, const struct firings *next, bool follows,
@@ -369,9 +386,9 @@ static bool end_orphans(struct firings *s, const struct firings *next, bool foll
         sources[v] = FOR_NOBODY;
         if (!next->requests.slots[v].orphan)
             continue;
-        sources[v] = (u16)orphan_source(s, v, follows);
-        if (next->ended[v].valid)
-            good = end_service(s, (u8)v, sources[v], next->ended[v].ns) && good;
+        sources[v] = follows ? (u16)adopt_orphan(s, next, v) : FOR_NOBODY;
+        if (next->orphans[v].ended)
+            good = end_service(s, (u8)v, sources[v], next->orphans[v].ns) && good;
     }
     return good;
 }

@@ -36,9 +36,10 @@ struct late_firing {
 /* Whose interrupt a vector in service is. Sources are below 256. */
 enum served_for { FOR_NOBODY = 256, FOR_BEFORE /* an orphan of requests.h */, FOR_UNTOUCHED };
 
-/* An orphan's end, for when its request is found. */
-struct orphan_end {
-    bool valid;
+/* What is known of an orphan, for when its request is found. */
+struct orphan {
+    u32 operations; /* of struct service that came before it */
+    bool ended;     /* `ns` after it began */
     u64 ns;
 };
 
@@ -50,7 +51,7 @@ struct firings {
     struct requests requests;
     struct service service;
     u16 serving[VECTORS]; /* a source, or enum served_for */
-    struct orphan_end ended[VECTORS];
+    struct orphan orphans[VECTORS];
     u32 answered_for; /* the source of the request answered last */
     u64 unasked, disordered;
     u32 worst_count;

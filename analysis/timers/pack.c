@@ -28,8 +28,9 @@ static void save_service(const struct firings *s, struct pack *pack)
     service_save(&s->service, pack);
     for (u32 v = 0; v < VECTORS; v++) {
         pack_number(pack, s->serving[v]);
-        pack_number(pack, s->ended[v].valid);
-        pack_number(pack, s->ended[v].ns);
+        pack_number(pack, s->orphans[v].operations);
+        pack_number(pack, s->orphans[v].ended);
+        pack_number(pack, s->orphans[v].ns);
     }
 }
 
@@ -84,11 +85,13 @@ static void load_service(struct firings *s, struct unpack *unpack)
     service_load(&s->service, unpack);
     for (u32 v = 0; v < VECTORS && !unpack->wrong; v++) {
         u64 serving = unpack_number(unpack);
-        if (serving > FOR_UNTOUCHED)
+        u64 operations = unpack_number(unpack);
+        if (serving > FOR_UNTOUCHED || operations > s->service.count)
             unpack_refuse(unpack, "an interrupt is in service for a source that cannot be");
         s->serving[v] = (u16)serving;
-        s->ended[v].valid = unpack_number(unpack);
-        s->ended[v].ns = unpack_number(unpack);
+        s->orphans[v].operations = (u32)operations;
+        s->orphans[v].ended = unpack_number(unpack);
+        s->orphans[v].ns = unpack_number(unpack);
     }
 }
 
