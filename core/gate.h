@@ -53,8 +53,8 @@ struct arrival {
     X(5, IPI, "IPI")            /* the vCPU itself, by its ICR */ \
     X(6, LINE, "line")          /* an ISA line that no device of ours drives */
 
-#define X(number, name, text) SOURCE_##name = number,
-enum raise_source { RAISE_SOURCES(X) SOURCE_COUNT };
+#define X(number, name, text) RAISED_BY_##name = number,
+enum raise_source { RAISE_SOURCES(X) RAISE_SOURCE_COUNT };
 #undef X
 
 enum raise_flags {

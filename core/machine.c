@@ -87,15 +87,15 @@ static u8 source_of_line(u32 irq)
 {
     switch (irq) {
     case IRQ_PIT:
-        return SOURCE_PIT;
+        return RAISED_BY_PIT;
     case IRQ_UART:
-        return SOURCE_UART;
+        return RAISED_BY_UART;
     case IRQ_RTC:
-        return SOURCE_RTC;
+        return RAISED_BY_RTC;
     case IRQ_ACPI:
-        return SOURCE_ACPI;
+        return RAISED_BY_ACPI;
     default:
-        return SOURCE_LINE;
+        return RAISED_BY_LINE;
     }
 }
 
@@ -284,7 +284,7 @@ static void fire_lapic(struct machine *m, u64 time)
 {
     u8 vector = lapic_timer_vector(&m->lapic);
     bool pending = lapic_requested(&m->lapic, vector);
-    struct raise raise = {.source = SOURCE_APIC_TIMER, .vector = vector};
+    struct raise raise = {.source = RAISED_BY_APIC_TIMER, .vector = vector};
     /* A deadline that had passed when it was set is due then. */
     struct cause cause = {.due = max_u64(m->lapic.deadline, m->armed)};
 
@@ -338,7 +338,7 @@ void machine_stop(struct machine *m, enum end_reason reason, u64 detail)
 static void tell_ipi(struct machine *m, u64 effect)
 {
     bool nmi = effect & EFFECT_NMI;
-    struct raise raise = {.source = SOURCE_IPI, .vector = nmi ? VECTOR_OF_NMI : (u8)effect};
+    struct raise raise = {.source = RAISED_BY_IPI, .vector = nmi ? VECTOR_OF_NMI : (u8)effect};
 
     raise.flags = (nmi ? RAISE_NMI : 0) | (effect & EFFECT_MERGED ? RAISE_MERGED : 0);
     tell(m, raise, just_now(m));

@@ -67,7 +67,7 @@ struct machine {
     u64 armed;    /* guest ns at which the TSC deadline was set last */
     u64 raising;  /* exit at which interrupts were requested last, */
     u32 raised;   /* ... how often, */
-    u64 untold[SOURCE_COUNT]; /* ... and what the gate was not told of, by source */
+    u64 untold[RAISE_SOURCE_COUNT]; /* ... and what the gate was not told of, by source */
     struct end end;
     /* Device state below is what machine_hash() covers. */
     struct lapic lapic;

@@ -37,9 +37,10 @@ void *log_begin(const struct query *);
 void log_head(const struct query *, struct output *);
 
 /* Members of struct view; left are its names, wish() and take(), and for views that keep more than
- * a struct log begin() and end(). */
-#define LOG_TABLE(columns_) \
-    .times = true, .columns = (columns_), .column_count = ARRAY_SIZE(columns_), .head = log_head
+ * a struct log begin() and end(); for those that say something first, LOG_ROWS, also head(). */
+#define LOG_ROWS(columns_) \
+    .times = true, .columns = (columns_), .column_count = ARRAY_SIZE(columns_)
+#define LOG_TABLE(columns_) LOG_ROWS(columns_), .head = log_head
 #define LOG_VIEW(columns_) LOG_TABLE(columns_), .begin = log_begin, .end = free
 
 #endif

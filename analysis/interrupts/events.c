@@ -178,9 +178,9 @@ bool interrupt_slot(const struct interrupt_event *event, u32 *slot)
     return event->kind == INTERRUPT_INJECTED && (nmi || EVENT_TYPE(event->info) == EVENT_EXTERNAL);
 }
 
-struct request interrupt_request(const struct slice *slice, const struct interrupt_event *event)
+struct irq_request interrupt_request(const struct slice *slice, const struct interrupt_event *event)
 {
-    return (struct request){
+    return (struct irq_request){
         .source = (u32)event->source,
         .due = event->due,
         .raised = event->time,

@@ -33,7 +33,7 @@ struct interrupt_event {
 /* Where the requests of this injection or request are kept (requests.h); false: it is none of an
  * external interrupt or NMI, or nobody heard it. */
 bool interrupt_slot(const struct interrupt_event *, u32 *slot);
-struct request interrupt_request(const struct slice *, const struct interrupt_event *);
+struct irq_request interrupt_request(const struct slice *, const struct interrupt_event *);
 struct answer interrupt_answer(const struct slice *, const struct interrupt_event *);
 
 /* Where a walk over a slice is; zeros but for the slice, and its clock, at the start. */

@@ -9,7 +9,7 @@ static bool drop(struct request_slot *slot, u32 number, const struct request_sin
     return !pending || sink->dropped(sink->owner, number, &slot->request);
 }
 
-bool requests_raise(struct requests *r, u32 number, const struct request *request,
+bool requests_raise(struct requests *r, u32 number, const struct irq_request *request,
                     const struct request_sink *sink)
 {
     struct request_slot *slot = &r->slots[number];

@@ -19,7 +19,7 @@
 /* Vectors, and NMIs. */
 enum { REQUEST_NMI = 256, REQUEST_SLOTS };
 
-struct request {
+struct irq_request {
     u32 source;      /* enum raise_source */
     u64 due, raised; /* guest ns: when it should have come, and when it did */
     u64 exit;        /* at which it was made */
@@ -35,7 +35,7 @@ struct request_slot {
     bool known;   /* by what this stretch has seen; else a request of before may be pending */
     bool pending; /* `request` */
     bool orphan;  /* `answer`, the first that was seen, may answer a request of before */
-    struct request request;
+    struct irq_request request;
     struct answer answer;
 };
 
@@ -46,15 +46,15 @@ struct requests {
 /* What comes of it, told to its owner. */
 struct request_sink {
     void *owner;
-    bool (*answered)(void *owner, u32 slot, const struct request *, const struct answer *);
-    bool (*dropped)(void *owner, u32 slot, const struct request *);
+    bool (*answered)(void *owner, u32 slot, const struct irq_request *, const struct answer *);
+    bool (*dropped)(void *owner, u32 slot, const struct irq_request *);
     void (*unasked)(void *owner, u32 slot); /* an injection without a request */
 };
 
 enum answer_result { ANSWER_FAILED, ANSWER_MATCHED, ANSWER_ORPHAN, ANSWER_UNASKED };
 
 /* A request that was not merged. false, here and below: the sink had no memory. */
-bool requests_raise(struct requests *, u32 slot, const struct request *,
+bool requests_raise(struct requests *, u32 slot, const struct irq_request *,
                     const struct request_sink *);
 enum answer_result requests_answer(struct requests *, u32 slot, const struct answer *,
                                    const struct request_sink *);

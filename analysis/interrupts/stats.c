@@ -108,7 +108,7 @@ static struct interrupt_row *row_of_slot(struct interrupts_state *s, u32 slot)
     return tally_row(&s->rows, nmi ? VECTOR_NMI : slot, nmi ? EVENT_NMI : EVENT_EXTERNAL);
 }
 
-static bool on_answered(void *owner, u32 slot, const struct request *request,
+static bool on_answered(void *owner, u32 slot, const struct irq_request *request,
                         const struct answer *answer)
 {
     struct interrupts_state *s = owner;
@@ -119,7 +119,7 @@ static bool on_answered(void *owner, u32 slot, const struct request *request,
     return row;
 }
 
-static bool on_dropped(void *owner, u32 slot, const struct request *request)
+static bool on_dropped(void *owner, u32 slot, const struct irq_request *request)
 {
     (void)owner, (void)slot, (void)request; /* the view `timers` counts these */
     return true;
@@ -141,7 +141,7 @@ static struct request_sink request_sink_of(struct interrupts_state *s)
 static bool take_raise(struct interrupts_state *s, const struct slice *slice,
                        const struct interrupt_event *event)
 {
-    struct request request = interrupt_request(slice, event);
+    struct irq_request request = interrupt_request(slice, event);
     struct request_sink sink = request_sink_of(s);
     u32 slot;
     if (!interrupt_slot(event, &slot))

@@ -1,5 +1,6 @@
 /* What is taken from a slice, and what comes of it; see firings.h. */
 #include "analysis/timers/firings.h"
+#include "analysis/frame/top.h"
 #include "analysis/io/accesses.h"
 #include "core/devices/lapic.h"
 #include "core/devices/ports.h"
@@ -23,27 +24,28 @@ static u32 source_of_port(u64 port)
     static const struct {
         u16 first, ports;
         u8 source;
-    } timers[] = {
-        {PORT_PIT, 4, SOURCE_PIT}, {PORT_CMOS, 2, SOURCE_RTC}, {PORT_ACPI_PM, 12, SOURCE_ACPI}};
+    } timers[] = {{PORT_PIT, 4, RAISED_BY_PIT},
+                  {PORT_CMOS, 2, RAISED_BY_RTC},
+                  {PORT_ACPI_PM, 12, RAISED_BY_ACPI}};
     for (u32 i = 0; i < ARRAY_SIZE(timers); i++) {
         if (port - timers[i].first < timers[i].ports)
             return timers[i].source;
     }
-    return SOURCE_LINE;
+    return RAISED_BY_LINE;
 }
 
 u32 timer_source(const struct exit_columns *exits, size_t row)
 {
     struct io_access access;
     if (exits->reason[row] == EXIT_MSR_WRITE && exits->address[row] == MSR_TSC_DEADLINE)
-        return SOURCE_APIC_TIMER;
+        return RAISED_BY_APIC_TIMER;
     if (!access_of(exits, row, &access))
-        return SOURCE_LINE;
+        return RAISED_BY_LINE;
     if (access.space == SPACE_PORT)
         return source_of_port(access.address);
     u64 reg =
         access.space == SPACE_MSR ? access.address - X2APIC : (access.address - LAPIC_BASE) / 16;
-    return is_apic_timer(reg) ? SOURCE_APIC_TIMER : SOURCE_LINE;
+    return is_apic_timer(reg) ? RAISED_BY_APIC_TIMER : RAISED_BY_LINE;
 }
 
 static void take_programming(struct firings *s, const struct slice *slice)
@@ -61,22 +63,19 @@ static void take_programming(struct firings *s, const struct slice *slice)
 /* --- what comes of requests ---------------------------------------------------------------------
  */
 
-static bool is_later(const struct late_firing *a, const struct late_firing *b)
+static bool is_later(const void *left, const void *right)
 {
-    if (a->lateness != b->lateness)
-        return a->lateness > b->lateness;
-    return a->exit != b->exit ? a->exit < b->exit : a->slot < b->slot;
+    const struct late_firing *l = left, *r = right;
+    if (l->lateness != r->lateness)
+        return l->lateness > r->lateness;
+    if (l->exit != r->exit)
+        return l->exit < r->exit;
+    return l->slot != r->slot ? l->slot < r->slot : l->source < r->source;
 }
 
 void firings_note_late(struct firings *s, const struct late_firing *firing)
 {
-    u32 at = s->worst_count;
-    if (at == WORST_KEPT && !is_later(firing, &s->worst[at - 1]))
-        return;
-    for (; at && is_later(firing, &s->worst[at - 1]); at--)
-        s->worst[at] = s->worst[at - 1];
-    s->worst[at] = *firing;
-    s->worst_count = (u32)min_u64(s->worst_count + 1, WORST_KEPT);
+    top_take(s->worst, &s->worst_count, WORST_KEPT, sizeof(*firing), firing, is_later);
 }
 
 static u64 distance(u64 a, u64 b)
@@ -102,7 +101,7 @@ static bool add_lateness(const struct firings *s, struct firing_row *row, u64 la
     return histogram_add(&row->lateness, lateness, 1);
 }
 
-static bool on_answered(void *owner, u32 slot, const struct request *request,
+static bool on_answered(void *owner, u32 slot, const struct irq_request *request,
                         const struct answer *answer)
 {
     struct firings *s = owner;
@@ -125,7 +124,7 @@ static bool on_answered(void *owner, u32 slot, const struct request *request,
            histogram_add(&row->waited, answer->time - request->raised, 1);
 }
 
-static bool on_dropped(void *owner, u32 slot, const struct request *request)
+static bool on_dropped(void *owner, u32 slot, const struct irq_request *request)
 {
     struct firings *s = owner;
     struct firing_row *row = tally_row(&s->rows, request->source, slot);
@@ -134,7 +133,7 @@ static bool on_dropped(void *owner, u32 slot, const struct request *request)
     return row;
 }
 
-static bool on_left_open(void *owner, u32 slot, const struct request *request)
+static bool on_left_open(void *owner, u32 slot, const struct irq_request *request)
 {
     struct firings *s = owner;
     struct firing_row *row = tally_row(&s->rows, request->source, slot);
@@ -222,7 +221,7 @@ static bool take_raise(struct firings *s, const struct slice *slice,
         return true;
     if (!histogram_add(&row->requested, event->time - event->due, 1))
         return false;
-    struct request request = interrupt_request(slice, event);
+    struct irq_request request = interrupt_request(slice, event);
     return event->flags & RAISE_MERGED || requests_raise(&s->requests, slot, &request, &sink);
 }
 
@@ -295,7 +294,7 @@ static bool pass_gap(struct firings *s)
 struct failure firings_take(void *state, const struct slice *slice, struct output *out)
 {
     struct firings *s = state;
-    struct interrupt_walk walk = {.slice = slice, .clock = s->clock};
+    struct interrupt_walk walk = {.slice = slice, .clock = slice->clock};
     struct interrupt_event event;
     (void)out;
     bool good = slice->before.kind != BEFORE_GAP || pass_gap(s);
@@ -315,10 +314,10 @@ void firings_wish(const struct query *query, struct column_wishes *wishes)
 void *firings_begin(const struct query *query)
 {
     struct firings *s = calloc(1, sizeof(*s));
+    (void)query;
     if (!s)
         return NULL;
     s->rows = TALLY(struct firing_row, ROWS_MAX);
-    s->clock = query->subject->clock;
     service_init(&s->service);
     for (u32 i = 0; i < VECTORS; i++)
         s->serving[i] = FOR_UNTOUCHED;
@@ -472,7 +471,7 @@ bool firings_merge(void *state, const void *other, bool follows)
     s->gap = s->gap || next->gap || !follows;
     s->unasked += next->unasked;
     s->disordered += next->disordered;
-    for (u32 i = 0; i < SOURCE_COUNT; i++) {
+    for (u32 i = 0; i < RAISE_SOURCE_COUNT; i++) {
         s->programmed[i] += next->programmed[i];
         s->disarmed[i] += next->disarmed[i];
     }

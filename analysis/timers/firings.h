@@ -45,9 +45,9 @@ struct orphan {
 
 struct firings {
     struct tally rows;
-    u32 clock;
     bool gap; /* something of this stretch could not be read */
-    u64 programmed[SOURCE_COUNT], disarmed[SOURCE_COUNT]; /* by source; the last: not known */
+    u64 programmed[RAISE_SOURCE_COUNT],
+        disarmed[RAISE_SOURCE_COUNT]; /* by source; the last: not known */
     struct requests requests;
     struct service service;
     u16 serving[VECTORS]; /* a source, or enum served_for */
@@ -55,7 +55,7 @@ struct firings {
     u32 answered_for; /* the source of the request answered last */
     u64 unasked, disordered;
     u32 worst_count;
-    struct late_firing worst[WORST_KEPT + 1]; /* from the latest on; one more, on its way in */
+    struct late_firing worst[WORST_KEPT]; /* from the latest on */
 };
 
 void firings_wish(const struct query *, struct column_wishes *);
@@ -79,7 +79,7 @@ void firings_note_late(struct firings *, const struct late_firing *);
 void firings_tell_place(u64 source, u64 slot, struct output *);
 void firings_tell_lack(const struct query *, struct output *);
 
-/* Whose timer the exit programmed, by its address; SOURCE_LINE: not known. */
+/* Whose timer the exit programmed, by its address; RAISED_BY_LINE: not known. */
 u32 timer_source(const struct exit_columns *, size_t row);
 
 #endif

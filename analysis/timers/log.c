@@ -2,6 +2,7 @@
  * Firings one by one, each when its end is known: one that is masked or merged at once, others at
  * the EOI, or when another takes their place; those still under way at the end come last.
  */
+#include "analysis/frame/log.h"
 #include "analysis/timers/firings.h"
 #include "vmx/events.h"
 
@@ -18,14 +19,13 @@ static const struct column columns[] = {
 
 struct firing {
     bool valid;
-    struct request request;
+    struct irq_request request;
     u64 lost;
     struct answer answer; /* of those in service */
 };
 
 struct log_state {
-    u64 left; /* rows that are still wanted */
-    u32 clock;
+    struct log log; /* first */
     struct firing pending[REQUEST_SLOTS], serving[REQUEST_SLOTS];
     struct service service;
     struct output *out;
@@ -37,9 +37,9 @@ static void put(struct log_state *s, u32 slot, const struct firing *firing, enum
 {
     static const char *const fates[] = {"masked", "merged", "dropped", "open", "no EOI", "EOI"};
     bool handled = fate >= FATE_HANDLED;
-    if (!s->left)
+    if (!log_wants(&s->log))
         return;
-    s->left--;
+    log_row(&s->log);
     output_number(s->out, firing->request.exit);
     firings_tell_place(firing->request.source, slot, s->out);
     output_number(s->out, firing->request.due);
@@ -126,10 +126,10 @@ static void finish_all(struct log_state *s)
     }
 }
 
-static struct failure log_take(void *state, const struct slice *slice, struct output *out)
+static struct failure firing_log_take(void *state, const struct slice *slice, struct output *out)
 {
     struct log_state *s = state;
-    struct interrupt_walk walk = {.slice = slice, .clock = s->clock};
+    struct interrupt_walk walk = {.slice = slice, .clock = slice->clock};
     struct service_sink ends = {s, on_ended, on_unended, on_unmatched};
     struct interrupt_event event;
     s->out = out;
@@ -137,7 +137,7 @@ static struct failure log_take(void *state, const struct slice *slice, struct ou
         finish_all(s);
         service_forget(&s->service, &ends);
     }
-    while (s->left && interrupt_walk_next(&walk, &event)) {
+    while (log_wants(&s->log) && interrupt_walk_next(&walk, &event)) {
         if (event.kind == INTERRUPT_RAISED)
             take_raise(s, slice, &event);
         else if (event.kind == INTERRUPT_INJECTED)
@@ -148,30 +148,29 @@ static struct failure log_take(void *state, const struct slice *slice, struct ou
     return NO_FAILURE;
 }
 
-static void log_wish(const struct query *query, struct column_wishes *wishes)
+static void firing_log_wish(const struct query *query, struct column_wishes *wishes)
 {
     (void)query;
     interrupt_wish(wishes);
 }
 
-static void *log_begin(const struct query *query)
+static void *firing_log_begin(const struct query *query)
 {
     struct log_state *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->left = query->rows;
-    s->clock = query->subject->clock;
+    log_init(&s->log, query);
     service_init(&s->service);
     return s;
 }
 
-static void log_head(const struct query *query, struct output *out)
+static void firing_log_head(const struct query *query, struct output *out)
 {
     firings_tell_lack(query, out);
-    output_table(out, "timers", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+    log_head(query, out);
 }
 
-static void log_tell(const void *state, const struct query *query, struct output *out)
+static void firing_log_tell(const void *state, const struct query *query, struct output *out)
 {
     struct log_state rest = *(const struct log_state *)state;
     (void)query;
@@ -180,14 +179,14 @@ static void log_tell(const void *state, const struct query *query, struct output
 }
 
 const struct view timers_log = {
+    LOG_ROWS(columns),
     .name = "timers",
     .show = "log",
     .summary = "firings one by one: due, requested, handled, EOI",
-    .times = true,
-    .wish = log_wish,
-    .begin = log_begin,
+    .wish = firing_log_wish,
+    .begin = firing_log_begin,
     .end = free,
-    .take = log_take,
-    .head = log_head,
-    .tell = log_tell,
+    .take = firing_log_take,
+    .head = firing_log_head,
+    .tell = firing_log_tell,
 };

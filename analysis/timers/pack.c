@@ -44,7 +44,7 @@ void firings_save(const void *state, struct pack *pack)
     pack_number(pack, s->gap);
     pack_number(pack, s->unasked);
     pack_number(pack, s->disordered);
-    for (u32 i = 0; i < SOURCE_COUNT; i++) {
+    for (u32 i = 0; i < RAISE_SOURCE_COUNT; i++) {
         pack_number(pack, s->programmed[i]);
         pack_number(pack, s->disarmed[i]);
     }
@@ -118,7 +118,7 @@ void firings_load(void *state, struct unpack *unpack)
     s->gap = unpack_number(unpack);
     s->unasked = unpack_number(unpack);
     s->disordered = unpack_number(unpack);
-    for (u32 i = 0; i < SOURCE_COUNT; i++) {
+    for (u32 i = 0; i < RAISE_SOURCE_COUNT; i++) {
         s->programmed[i] = unpack_number(unpack);
         s->disarmed[i] = unpack_number(unpack);
     }

@@ -101,11 +101,11 @@ static void tell_programming(const struct firings *s, struct output *out)
         {"disarmed", "Disarmed", CELL_COUNT},
     };
     output_table(out, "programming", columns, ARRAY_SIZE(columns), 0);
-    for (u32 i = 0; i < SOURCE_COUNT; i++) {
+    for (u32 i = 0; i < RAISE_SOURCE_COUNT; i++) {
         char text[NAME_MAX_LENGTH];
         if (!s->programmed[i] && !s->disarmed[i])
             continue;
-        output_text(out, i == SOURCE_LINE ? "unknown" : name_source(i, text));
+        output_text(out, i == RAISED_BY_LINE ? "unknown" : name_source(i, text));
         output_number(out, s->programmed[i]);
         output_number(out, s->disarmed[i]);
     }

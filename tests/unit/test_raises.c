@@ -210,13 +210,14 @@ Test(raises, the_pit_through_the_8259)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first + 10);
-    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = first, .late = 10});
+    expect_raise(0,
+                 (struct raise){.source = RAISED_BY_PIT, .vector = 0x30, .due = first, .late = 10});
     machine_advance(&m, m.deadline);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     cr_expect_eq(machine_acknowledge(&m), 0x30);
     u64 third = m.deadline;
     machine_advance(&m, third);
-    expect_raise(2, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = third});
+    expect_raise(2, (struct raise){.source = RAISED_BY_PIT, .vector = 0x30, .due = third});
 }
 
 Test(raises, the_pit_through_the_io_apic)
@@ -226,7 +227,7 @@ Test(raises, the_pit_through_the_io_apic)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first);
-    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x52, .due = first});
+    expect_raise(0, (struct raise){.source = RAISED_BY_PIT, .vector = 0x52, .due = first});
     machine_advance(&m, m.deadline);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     cr_expect_eq(fake.raises, 2);
@@ -238,7 +239,7 @@ Test(raises, the_pit_that_nobody_hears)
     start_pit(1193);
     u64 first = m.deadline;
     machine_advance(&m, first);
-    expect_raise(0, (struct raise){.source = SOURCE_PIT, .flags = RAISE_MASKED, .due = first});
+    expect_raise(0, (struct raise){.source = RAISED_BY_PIT, .flags = RAISE_MASKED, .due = first});
 }
 
 Test(raises, no_period_of_the_pit_is_left_out)
@@ -262,8 +263,8 @@ Test(raises, both_controllers_pass_it_on)
     u64 first = m.deadline;
     machine_advance(&m, first);
     cr_expect_eq(fake.raises, 2);
-    expect_raise(0, (struct raise){.source = SOURCE_PIT, .vector = 0x52, .due = first});
-    expect_raise(1, (struct raise){.source = SOURCE_PIT, .vector = 0x30, .due = first});
+    expect_raise(0, (struct raise){.source = RAISED_BY_PIT, .vector = 0x52, .due = first});
+    expect_raise(1, (struct raise){.source = RAISED_BY_PIT, .vector = 0x30, .due = first});
 }
 
 Test(raises, the_rtc_until_its_flag_is_read)
@@ -274,14 +275,14 @@ Test(raises, the_rtc_until_its_flag_is_read)
     u64 first = m.deadline;
     machine_advance(&m, first + 3 * 976563);
     cr_expect_eq(fake.raises, 1);
-    expect_raise(
-        0, (struct raise){.source = SOURCE_RTC, .vector = 0x38, .due = first, .late = 3 * 976563});
+    expect_raise(0, (struct raise){
+                        .source = RAISED_BY_RTC, .vector = 0x38, .due = first, .late = 3 * 976563});
     cr_expect_eq(machine_acknowledge(&m), 0x38);
     out(PORT_CMOS, 0x0c);
     in(PORT_CMOS + 1);
     u64 next = m.deadline;
     machine_advance(&m, next);
-    expect_raise(1, (struct raise){.source = SOURCE_RTC, .vector = 0x38, .due = next});
+    expect_raise(1, (struct raise){.source = RAISED_BY_RTC, .vector = 0x38, .due = next});
 }
 
 Test(raises, a_byte_on_the_console)
@@ -293,7 +294,7 @@ Test(raises, a_byte_on_the_console)
     out(PORT_UART + UART_IER, 1);
     cr_expect_eq(fake.raises, 0);
     machine_receive(&m, 'a');
-    expect_raise(0, (struct raise){.source = SOURCE_UART, .vector = 0x44, .due = 777});
+    expect_raise(0, (struct raise){.source = RAISED_BY_UART, .vector = 0x44, .due = 777});
     machine_receive(&m, 'b'); /* the line is high already */
     cr_expect_eq(fake.raises, 1);
 }
@@ -309,7 +310,7 @@ Test(raises, a_level_that_is_high_at_the_eoi)
     machine_advance(&m, 900);
     lapic_write(LAPIC_EOI, 0);
     cr_expect_eq(fake.raises, 2);
-    expect_raise(1, (struct raise){.source = SOURCE_UART, .vector = 0x44, .due = 900});
+    expect_raise(1, (struct raise){.source = RAISED_BY_UART, .vector = 0x44, .due = 900});
 }
 
 /* --- the vCPU itself --- */
@@ -318,12 +319,12 @@ Test(raises, ipis_to_itself)
 {
     machine_advance(&m, 50);
     lapic_write(LAPIC_ICR, IPI_TO_SELF | 0xf6);
-    expect_raise(0, (struct raise){.source = SOURCE_IPI, .vector = 0xf6, .due = 50});
+    expect_raise(0, (struct raise){.source = RAISED_BY_IPI, .vector = 0xf6, .due = 50});
     lapic_write(LAPIC_ICR, IPI_TO_SELF | 0xf6);
     cr_expect_eq(fake.raise[1].flags, RAISE_MERGED);
     lapic_write(LAPIC_ICR, NMI_TO_SELF);
-    expect_raise(2,
-                 (struct raise){.source = SOURCE_IPI, .vector = 2, .flags = RAISE_NMI, .due = 50});
+    expect_raise(
+        2, (struct raise){.source = RAISED_BY_IPI, .vector = 2, .flags = RAISE_NMI, .due = 50});
     lapic_write(LAPIC_ICR, 3 << 18 | 0xf6); /* to all others: there are none */
     cr_expect_eq(fake.raises, 3);
 }

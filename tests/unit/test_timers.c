@@ -122,7 +122,7 @@ Test(timers, a_periodic_timer)
     for (u32 i = 0; i < 4; i++) {
         u64 due = 1000 * (i + 1), seen = due + (i == 1 ? 30 : 0);
         add_exit(seen, EXIT_PREEMPTION_TIMER, 0, 0);
-        add_raise(SOURCE_APIC_TIMER, TIMER, 0, due, i == 3 ? 2 : 0);
+        add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, due, i == 3 ? 2 : 0);
         if (handled[i] != seen)
             add_exit(handled[i], EXIT_INTERRUPT_WINDOW, 0, 0);
         add_injection(TIMER);
@@ -131,7 +131,7 @@ Test(timers, a_periodic_timer)
     struct pass pass = ask("stats", 1, 1);
     struct result result = run(&pass, end_trace());
     const struct firings *f = result.state;
-    const struct firing_row *row = tally_find(&f->rows, SOURCE_APIC_TIMER, TIMER);
+    const struct firing_row *row = tally_find(&f->rows, RAISED_BY_APIC_TIMER, TIMER);
     cr_assert(row && f->rows.count == 1);
     cr_expect(row->fired == 4 && row->injected == 4 && row->lost == 2);
     cr_expect(row->merged == 0 && row->masked == 0 && row->dropped == 0 && open_of(f) == 0);
@@ -151,31 +151,31 @@ Test(timers, what_becomes_of_requests)
     sample_timer(&s, 500);
     ((union record *)(s.raw + s.used - sizeof(struct timer_record)))->timer.exit = 0;
     add_exit(500, EXIT_PREEMPTION_TIMER, 0, 0);
-    add_raise(SOURCE_APIC_TIMER, TIMER, 0, 500, 0);
-    add_raise(SOURCE_APIC_TIMER, TIMER, RAISE_MERGED, 500, 0);
-    add_raise(SOURCE_PIT, 0, RAISE_MASKED, 500, 0);
-    add_raise(SOURCE_UART, OTHER, 0, 500, 0);
-    add_raise(SOURCE_IPI, 2, RAISE_NMI, 500, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, 500, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, RAISE_MERGED, 500, 0);
+    add_raise(RAISED_BY_PIT, 0, RAISE_MASKED, 500, 0);
+    add_raise(RAISED_BY_UART, OTHER, 0, 500, 0);
+    add_raise(RAISED_BY_IPI, 2, RAISE_NMI, 500, 0);
     add_injection(TIMER);
     add_exit(600, EXIT_CPUID, 0, 0);
-    add_raise(SOURCE_UART, OTHER, 0, 600, 0); /* not merged: the one before was dropped */
+    add_raise(RAISED_BY_UART, OTHER, 0, 600, 0); /* not merged: the one before was dropped */
     add_injection(EVENT(EVENT_NMI, VECTOR_NMI));
     add_exit(700, EXIT_CPUID, 0, 0);
     add_injection(0x55); /* nobody asked for it */
     struct pass pass = ask("stats", 1, 1);
     struct result result = run(&pass, end_trace());
     const struct firings *f = result.state;
-    const struct firing_row *timer = tally_find(&f->rows, SOURCE_APIC_TIMER, TIMER);
-    const struct firing_row *pit = tally_find(&f->rows, SOURCE_PIT, 0);
-    const struct firing_row *uart = tally_find(&f->rows, SOURCE_UART, OTHER);
-    const struct firing_row *nmi = tally_find(&f->rows, SOURCE_IPI, REQUEST_NMI);
+    const struct firing_row *timer = tally_find(&f->rows, RAISED_BY_APIC_TIMER, TIMER);
+    const struct firing_row *pit = tally_find(&f->rows, RAISED_BY_PIT, 0);
+    const struct firing_row *uart = tally_find(&f->rows, RAISED_BY_UART, OTHER);
+    const struct firing_row *nmi = tally_find(&f->rows, RAISED_BY_IPI, REQUEST_NMI);
     cr_assert(timer && pit && uart && nmi && f->rows.count == 4);
     cr_expect(timer->fired == 2 && timer->merged == 1 && timer->injected == 1);
     cr_expect(pit->fired == 1 && pit->masked == 1 && pit->requested.count == 0);
     cr_expect(uart->fired == 2 && uart->dropped == 1 && firings_open(f, uart) == 1);
     cr_expect(nmi->injected == 1 && nmi->lateness.max == 100);
     cr_expect_eq(firings_unasked(f), 1);
-    cr_expect(f->programmed[SOURCE_APIC_TIMER] == 1 && f->disarmed[SOURCE_APIC_TIMER] == 0);
+    cr_expect(f->programmed[RAISED_BY_APIC_TIMER] == 1 && f->disarmed[RAISED_BY_APIC_TIMER] == 0);
     pass.view->end(result.state);
 }
 
@@ -183,7 +183,7 @@ Test(timers, what_becomes_of_requests)
 Test(timers, a_delivery_that_is_tried_again)
 {
     add_exit(500, EXIT_PREEMPTION_TIMER, 0, 0);
-    add_raise(SOURCE_APIC_TIMER, TIMER, 0, 500, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, 500, 0);
     add_injection(TIMER);
     add_exit(500, EXIT_EPT_VIOLATION, 0x1000, 0);
     add_injection(TIMER);
@@ -191,7 +191,7 @@ Test(timers, a_delivery_that_is_tried_again)
     struct pass pass = ask("stats", 1, 1);
     struct result result = run(&pass, end_trace());
     const struct firings *f = result.state;
-    const struct firing_row *row = tally_find(&f->rows, SOURCE_APIC_TIMER, TIMER);
+    const struct firing_row *row = tally_find(&f->rows, RAISED_BY_APIC_TIMER, TIMER);
     cr_assert(row);
     cr_expect(row->injected == 1 && row->service.count == 1 && row->service.sum == 20);
     cr_expect_eq(firings_unasked(f), 1);
@@ -219,11 +219,11 @@ static char *log_of(const char *path, u64 rows)
 Test(timers, the_log_has_a_row_for_each)
 {
     add_exit(500, EXIT_PREEMPTION_TIMER, 0, 0);
-    add_raise(SOURCE_APIC_TIMER, TIMER, 0, 480, 3);
-    add_raise(SOURCE_UART, OTHER, 0, 500, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, 480, 3);
+    add_raise(RAISED_BY_UART, OTHER, 0, 500, 0);
     add_injection(TIMER);
     add_exit(510, EXIT_CPUID, 0, 0);
-    add_raise(SOURCE_UART, OTHER, RAISE_MERGED, 510, 0);
+    add_raise(RAISED_BY_UART, OTHER, RAISE_MERGED, 510, 0);
     add_eoi(520);
     const char *path = end_trace();
     char *all = log_of(path, NEVER), *one = log_of(path, 1);
@@ -256,11 +256,11 @@ static void add_anything(u64 time)
     while (raises--) {
         u8 flags = dice(4) ? 0 : dice(3) ? RAISE_MERGED : RAISE_MASKED;
         u8 of = vectors[dice(4)];
-        add_raise(dice(SOURCE_COUNT), flags & RAISE_MASKED ? 0 : of, flags, time - dice(50),
+        add_raise(dice(RAISE_SOURCE_COUNT), flags & RAISE_MASKED ? 0 : of, flags, time - dice(50),
                   dice(5) ? 0 : dice(9));
     }
     if (dice(20) == 0)
-        add_raise(SOURCE_IPI, 2, RAISE_NMI, time, 0);
+        add_raise(RAISED_BY_IPI, 2, RAISE_NMI, time, 0);
     if (dice(20) == 0)
         add_injection(EVENT(EVENT_NMI, VECTOR_NMI));
     else if (dice(3))
