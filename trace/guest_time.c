@@ -161,7 +161,7 @@ void guest_time_lose(struct guest_time *t)
 {
     t->lost = true;
     t->exact = t->by_tsc = false;
-    if (t->host) { /* what was read is no measure for what comes now */
+    if (t->host && !t->now) { /* a start in the middle: the trace's first reading is far away */
         t->read_ns = 0;
         t->anchored = false;
     }

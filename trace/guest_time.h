@@ -53,7 +53,8 @@ void guest_time_at_exits(struct guest_time *, const struct exit_columns *, size_
 /* The columns that tell the time, of all kinds of records. */
 void guest_time_wish(const struct guest_time *, struct column_wishes *);
 /* The records to come do not follow those that were fed. Time is as good as before once a record
- * shows it: an idle record, a reading, or the guest's TSC while the guest has not set that. */
+ * shows it: an idle record, a reading, or the guest's TSC while the guest has not set that. Under
+ * the host's clock it goes on by the TSC, if any was fed. */
 void guest_time_lose(struct guest_time *);
 
 /* The host TSC that goes with a clock reading of an exit with these stamps. */

@@ -144,6 +144,21 @@ Test(guest_time, a_reading_is_taken_for_one_at_the_entry)
     cr_expect_eq(guest_time_at_exit(&t, &exit), 1100);
 }
 
+Test(guest_time, goes_on_by_the_hosts_tsc_behind_a_gap)
+{
+    struct manifest manifest = {.version = 2, .clock = CLOCK_HOST, .tsc_hz = NANOSECONDS};
+    struct guest_time t;
+    union record clock = {.clock = {.kind = REC_CLOCK, .value = 1000}};
+    struct exit_record exit = exit_at(EXIT_RDTSC, 1, 1000);
+    guest_time_init(&t, &manifest);
+    guest_time_at(&t, &clock);
+    exit.tsc_exit = exit.tsc_entry = 6000;
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 1000);
+    guest_time_lose(&t);
+    exit.tsc_exit = exit.tsc_entry = 9000;
+    cr_expect_eq(guest_time_at_exit(&t, &exit), 4000);
+}
+
 Test(guest_time, never_goes_back)
 {
     struct manifest manifest = {.version = 2, .clock = CLOCK_COUNT};
