@@ -43,9 +43,9 @@ static u64 lapic_deadline(const void *state)
     return ((const struct lapic *)state)->deadline;
 }
 
-static void lapic_come_to(void *state, u64 now)
+static u64 lapic_come_to(void *state, u64 now)
 {
-    lapic_advance(state, now);
+    return lapic_advance(state, now);
 }
 
 static const struct device_ops lapic_ops = {
