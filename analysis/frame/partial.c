@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PARTIAL_VERSION = 3, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
+enum { PARTIAL_VERSION = 4, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
 static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 
 /* --- fields, once for both directions
