@@ -28,6 +28,8 @@ static const struct question asked[] = {
     {"time", "freq", NULL, NEVER, 500},
     {"interrupts", "stats", NULL, KEYS, 0},
     {"interrupts", "histogram", NULL, TOP, 0},
+    {"timers", "stats", NULL, KEYS, 0},
+    {"timers", "histogram", NULL, TOP, 0},
     {"scheduler", "latency", NULL, TASKS, 0},
     {"scheduler", "histogram", NULL, CURVES, 0},
     {"scheduler", "worst", NULL, EVENTS, 0},

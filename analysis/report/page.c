@@ -23,6 +23,10 @@ static const struct section sections[] = {
     {"interrupts", "Interrupts",
      "What VM entries injected. The handler begins at that entry; the time ends with the EOI.",
      section_interrupts},
+    {"timers", "Timers",
+     "Timers and other sources of interrupts, from the moment at which they were due to their "
+     "handler: what <code>cyclictest</code> calls latency.",
+     section_timers},
     {"scheduler", "Scheduler",
      "The guest's tasks, and how long they waited for the CPU: from a wakeup, or from being "
      "preempted, to the switch to them.",
