@@ -156,6 +156,18 @@ static void stats_tell(const void *state, const struct query *query, struct outp
     tell_totals(state, out);
 }
 
+static void tell_buckets(const struct firing_row *row, const struct histogram *times,
+                         struct output *out)
+{
+    struct bucket bucket;
+    for (u32 cursor = 0; histogram_next(times, &cursor, &bucket);) {
+        firings_tell_place(row->key.a, row->key.b, out);
+        output_number(out, bucket.low);
+        output_number(out, bucket.high);
+        output_number(out, bucket.count);
+    }
+}
+
 static void histogram_tell(const void *state, const struct query *query, struct output *out)
 {
     static const struct column columns[] = {
@@ -165,18 +177,14 @@ static void histogram_tell(const void *state, const struct query *query, struct 
     };
     const struct firings *s = state;
     void **rows = tally_sorted(&s->rows, tally_by_key);
-    struct bucket bucket;
+    u64 shown = rows ? min_u64(s->rows.count, query->rows) : 0;
     firings_tell_lack(query, out);
     output_table(out, "timers", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-    for (u32 i = 0; rows && i < min_u64(s->rows.count, query->rows); i++) {
-        const struct firing_row *row = rows[i];
-        for (u32 cursor = 0; histogram_next(&row->lateness, &cursor, &bucket);) {
-            firings_tell_place(row->key.a, row->key.b, out);
-            output_number(out, bucket.low);
-            output_number(out, bucket.high);
-            output_number(out, bucket.count);
-        }
-    }
+    for (u64 i = 0; i < shown; i++)
+        tell_buckets(rows[i], &((struct firing_row *)rows[i])->lateness, out);
+    output_table(out, "requested", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
+    for (u64 i = 0; i < shown; i++)
+        tell_buckets(rows[i], &((struct firing_row *)rows[i])->requested, out);
     free(rows);
 }
 
@@ -213,7 +221,7 @@ static void worst_tell(const void *state, const struct query *query, struct outp
 
 const struct view timers_stats =
     TIMERS_VIEW("stats", "timers and other sources: fired, merged, lost, late, jitter", stats_tell);
-const struct view timers_histogram =
-    TIMERS_VIEW("histogram", "lateness of handlers by source and vector", histogram_tell);
+const struct view timers_histogram = TIMERS_VIEW(
+    "histogram", "lateness of handlers and of requests by source and vector", histogram_tell);
 const struct view timers_worst =
     TIMERS_VIEW("worst", "the firings whose handlers began latest, one by one", worst_tell);
