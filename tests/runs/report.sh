@@ -252,7 +252,7 @@ inspect '
 const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
 const table = (id, title) => { const column = [...document.querySelectorAll(`#${id} th`)].findIndex(th => th.textContent.startsWith(title));
     say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v).join(",")); };
-table("scheduler-tasks", "Run"); table("scheduler-worst", "Waited"); table("interrupts-vectors", "Injected");
+table("scheduler-tasks", "Run"); table("scheduler-worst", "Waited"); table("interrupts-vectors", "Injected"); table("timers-sources", "Fired");
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const numbers = text => { const list = []; let value = 0, shift = 1;
     for (const c of text) { const d = digits.indexOf(c); value += (d & 31) * shift; shift *= 32; if (!(d & 32)) { list.push(value); value = 0; shift = 1; } }
@@ -281,6 +281,7 @@ same scripts-have-no-errors-with-tasks 0 "$(told error | wc -l)"
 same rows-of-tasks "$(rows run_ns scheduler "$linux" --show latency --rows 24)" "$(told scheduler-tasks)"
 same rows-of-waits "$(rows delay_ns scheduler "$linux" --show worst --rows 20)" "$(told scheduler-worst)"
 same rows-of-vectors "$(rows injected interrupts "$linux" --rows 48)" "$(told interrupts-vectors)"
+same rows-of-timers "$(rows fired timers "$linux" --rows 48)" "$(told timers-sources)"
 # Each lane has all the time that its task ran and waited, and together they have all tasks.
 "$hindvisor" analyze scheduler "$linux" --show latency --format csv 2>>"$work/out" |
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
