@@ -30,6 +30,7 @@ static const struct question asked[] = {
     {"interrupts", "histogram", NULL, TOP, 0},
     {"timers", "stats", NULL, KEYS, 0},
     {"timers", "histogram", NULL, TOP, 0},
+    {"timers", "worst", NULL, EVENTS, 0},
     {"scheduler", "latency", NULL, TASKS, 0},
     {"scheduler", "histogram", NULL, CURVES, 0},
     {"scheduler", "worst", NULL, EVENTS, 0},

@@ -24,8 +24,9 @@ static const struct section sections[] = {
      "What VM entries injected. The handler begins at that entry; the time ends with the EOI.",
      section_interrupts},
     {"timers", "Timers",
-     "Timers and other sources of interrupts, from the moment at which they were due to their "
-     "handler: what <code>cyclictest</code> calls latency.",
+     "Timers and other sources that request interrupts: from the moment at which one was due to "
+     "the first instruction of its handler, which <code>cyclictest</code> calls latency. Curves "
+     "have times of 0 at 1 ns.",
      section_timers},
     {"scheduler", "Scheduler",
      "The guest's tasks, and how long they waited for the CPU: from a wakeup, or from being "

@@ -264,7 +264,7 @@ if (timed.length) {
     for (const row of all('tr[data-at]')) {
         const button = make('button', { type: 'button', class: 'link', title: 'show it in the timeline' });
         const at = +row.dataset.at, length = +row.dataset.length || 50000;
-        const cell = all('td', row).find(other => other.dataset.v === row.dataset.at);
+        const cell = row.querySelector('.place');
         button.onclick = () => {
             zoom(at - 1.25 * length, at + 0.5 * length);
             show(nearby, at);

@@ -3,6 +3,7 @@
 #include "analysis/report/page.h"
 #include "analysis/report/sections.h"
 #include "analysis/views.h"
+#include "trace/manifest.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -77,6 +78,26 @@ static void check_stamps(const struct findings *f, struct check *c)
              untimed, back);
 }
 
+static void check_requests(const struct findings *f, struct check *c)
+{
+    const struct kept_table *totals =
+        answer_table(findings_answer(f, "timers", "stats", NULL), "totals");
+    u64 back = totals ? (u64)kept_number(totals, 0, "disordered") : 0;
+    bool told = f->covered.subject.format >= TRACE_WITH_RAISES;
+    c->what = "Requests of interrupts";
+    c->grade = back ? GRADE_BAD : told ? GRADE_GOOD : GRADE_NOTE;
+    if (!told)
+        snprintf(c->words, sizeof(c->words),
+                 "Format version %u has no records of them: how late timers were is not known.",
+                 f->covered.subject.format);
+    else
+        snprintf(c->words, sizeof(c->words),
+                 "%" PRIu64 " were read; %" PRIu64 " injections that none of them asked for; "
+                 "%" PRIu64 " times that go back.",
+                 totals ? (u64)kept_number(totals, 0, "fired") : 0,
+                 totals ? (u64)kept_number(totals, 0, "unasked") : 0, back);
+}
+
 static void check_tsc(const struct findings *f, struct check *c)
 {
     u64 hz = f->covered.subject.tsc_hz;
@@ -141,8 +162,8 @@ static void check_views(const struct findings *f, struct check *c)
 }
 
 static void (*const checks[])(const struct findings *, struct check *) = {
-    check_end, check_blocks, check_torn,   check_images, check_stamps,
-    check_tsc, check_noise,  check_kernel, check_views,
+    check_end,      check_blocks, check_torn,  check_images, check_stamps,
+    check_requests, check_tsc,    check_noise, check_kernel, check_views,
 };
 
 /* --- telling ---------------------------------------------------------------------------------- */

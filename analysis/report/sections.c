@@ -114,14 +114,6 @@ void section_interrupts(FILE *out, const struct findings *f)
                  "From injection to EOI by percentile");
 }
 
-void section_timers(FILE *out, const struct findings *f)
-{
-    write_answer(out, f, findings_answer(f, "timers", "stats", NULL), "timers-sources",
-                 "Firings by source and vector");
-    write_curves(out, f, findings_answer(f, "timers", "histogram", NULL), "timers-curves",
-                 "From due to handler by percentile");
-}
-
 /* --- the scheduler, and the worst of all ------------------------------------------------------ */
 
 static void wakeup_curves(FILE *out, const struct findings *f, const struct answer *answer)

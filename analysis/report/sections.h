@@ -20,7 +20,7 @@ void section_latency(FILE *, const struct findings *);
 void section_timeline(FILE *, const struct findings *);
 void section_devices(FILE *, const struct findings *);
 void section_interrupts(FILE *, const struct findings *);
-void section_timers(FILE *, const struct findings *);
+void section_timers(FILE *, const struct findings *); /* timers.c */
 void section_scheduler(FILE *, const struct findings *);
 void section_time(FILE *, const struct findings *); /* time.c */
 void section_worst(FILE *, const struct findings *);

@@ -18,10 +18,29 @@ struct table {
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
+/* A place in guest time, not a length of it. */
 static bool is_moment(const struct column *column)
 {
-    return column->type == CELL_NS &&
-           (!strcmp(column->key, "time_ns") || strstr(column->key, "_at_ns"));
+    static const char *const moments[] = {"time_ns", "due_ns", "raised_ns", "handled_ns"};
+    if (column->type != CELL_NS)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(moments); i++) {
+        if (!strcmp(column->key, moments[i]))
+            return true;
+    }
+    return strstr(column->key, "_at_ns");
+}
+
+/* The columns of an event's end in guest time, and of how long it took up to there. */
+struct place {
+    const char *at, *length;
+};
+
+static struct place place_of(const struct kept_table *kept)
+{
+    if (kept_column(kept, "handled_ns") != KEPT_NONE)
+        return (struct place){"handled_ns", "lateness_ns"};
+    return (struct place){"time_ns", "delay_ns"};
 }
 
 static const char *unit_of(const struct table *t, const struct column *column)
@@ -73,6 +92,12 @@ static u128 shown(const struct table *t, size_t cell)
     return share ? t->shares[cell] : t->kept->cells[cell].number;
 }
 
+/* Does it say where in guest time the row's event was? */
+static bool is_place(const struct table *t, const struct column *column)
+{
+    return !strcmp(column->key, place_of(t->kept).at);
+}
+
 /* The number itself goes along, for sorting and for programs. */
 static void put_number_cell(const struct table *t, const struct column *column, size_t cell)
 {
@@ -81,6 +106,8 @@ static void put_number_cell(const struct table *t, const struct column *column, 
     html(t->out, "<td data-v=\"%s%.0Lf\"", below ? "-" : "", (long double)number);
     if (column->type == CELL_SHARE)
         html(t->out, " class=\"share\" style=\"--share:%.2f%%\"", (double)number / 1e6);
+    if (is_place(t, column))
+        html(t->out, " class=\"place\"");
     html(t->out, below ? ">−" : ">");
     put_number(t, column, shown(t, cell));
 }
@@ -124,11 +151,13 @@ static u128 *apportion(const struct kept_table *kept)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-/* The records around an exit, or who had the CPU during a wait, up to the switch that ends it. */
+/* The records around an exit, or from that of a request to that of its injection; or who had the
+ * CPU during a wait, up to the switch that ends it. */
 static void put_command(const struct table *t, const char *name, size_t row)
 {
     enum { AROUND = 5 };
     u64 exit = (u64)kept_number(t->kept, row, "exit");
+    u64 last = max_u64(exit, (u64)kept_number(t->kept, row, "injected_exit"));
     u64 end = (u64)kept_number(t->kept, row, "time_ns");
     bool waited = kept_column(t->kept, "delay_ns") != KEPT_NONE;
     html(t->out, waited ? "hindvisor analyze scheduler " : "hindvisor dump ");
@@ -138,7 +167,7 @@ static void put_command(const struct table *t, const char *name, size_t row)
              end - min_u64(end, (u64)kept_number(t->kept, row, "delay_ns")), exit);
     else
         html(t->out, " --from %" PRIu64 " --to %" PRIu64, exit - min_u64(exit, AROUND),
-             exit + AROUND);
+             last + AROUND);
 }
 
 static void put_what_led_there(const struct table *t, size_t row)
@@ -169,10 +198,12 @@ static bool has_exits(const struct table *t)
 /* An event's place in guest time goes along, and how long it took of that. */
 static void begin_row(const struct table *t, size_t row)
 {
+    struct place place = place_of(t->kept);
     html(t->out, "<tr");
     if (has_exits(t))
         html(t->out, " data-at=\"%" PRIu64 "\" data-length=\"%" PRIu64 "\"",
-             (u64)kept_number(t->kept, row, "time_ns"), (u64)kept_number(t->kept, row, "delay_ns"));
+             (u64)kept_number(t->kept, row, place.at),
+             (u64)kept_number(t->kept, row, place.length));
     html(t->out, ">");
 }
 

@@ -96,6 +96,18 @@ report "$trace" --replay -o "$work/replayed.html"; result replay $? "$work/out"
 grep -q 'Replays the same.</b> [1-9][0-9]* exits, [1-9][0-9]* state hashes, 0 divergences' "$work/replayed.html"
 result replay-verdict-is-told $?
 
+# What older traces do not have, and what a guest does not use, is said.
+"$build/tests/tamper" "$trace" "$work/older" --version 2 >"$work/out" 2>&1
+report "$work/older" -o "$work/older.html"; result report-of-an-older-trace $? "$work/out"
+valid "$work/older.html"
+says older-page-says-what-it-lacks "$work/older.html" 'format version 2, which has no records of requests' 'id="timers-programming"' \
+    'Requests of interrupts</th><td><b>note</b> Format version 2'
+! grep -qE 'id="timers-(fates|times|lateness|worst)"' "$work/older.html"; result older-page-has-no-lateness $?
+must_record port_io "$work/timeless"
+report "$work/timeless" --no-replay -o "$work/timeless.html"; result report-without-timers $? "$work/out"
+valid "$work/timeless.html"
+says without-timers-it-says-so "$work/timeless.html" 'No timer went off' 'The guest programmed no timer' 'Requests of interrupts</th><td><b>good</b> 0 were read'
+
 # --- a Linux with tasks ----------------------------------------------------------------------------------
 scheduler_guest
 linux=$work/linux linux_page=$work/linux.html
@@ -180,6 +192,11 @@ const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
 const table = id => say(id, rows(id).length, rows(id).map(r => r.querySelector("[data-v]").dataset.v).join(","));
 for (const s of document.querySelectorAll("script.answer")) { const j = JSON.parse(s.textContent); say("answer", s.id, j[j.query.view].length); }
 ["exits-reason", "exits-port", "exits-rip", "exits-worst", "time-steps"].forEach(table);
+const values = (id, title) => { const column = [...document.querySelectorAll(`#${id} th`)].findIndex(th => th.textContent.startsWith(title));
+    say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v ?? "null").join(",")); };
+values("timers-fates", "Fired"); values("timers-times", "p99"); values("timers-programming", "Programmed"); values("timers-worst", "Lateness");
+const late = JSON.parse(document.querySelector("#timers-lateness .points").textContent);
+say("lateness", late.yunit, late.series.map(s => s.name + " " + Math.max(...s.y)).join(","));
 const points = JSON.parse(document.querySelector("#exits-over-time .points").textContent);
 say("plotted", Math.round(points.series.flatMap(s => s.y).reduce((a, b) => a + b, 0) * points.step / 1e9));
 const offset = JSON.parse(document.querySelector("#time-offset .points").textContent);
@@ -222,6 +239,14 @@ same rows-by-port "$(rows samples exits "$trace" --by port --rows 12)" "$(told e
 same rows-by-instruction "$(rows samples exits "$trace" --by rip --rows 12)" "$(told exits-rip)"
 same rows-of-worst "$(rows exit exits "$trace" --show worst --rows 20)" "$(told exits-worst)"
 same rows-of-steps "$(rows exit time "$trace" --show steps --rows 20)" "$(told time-steps)"
+same rows-of-timers "$(rows fired timers "$trace")" "$(told timers-fates)"
+same times-of-timers "$(rows lateness_p99_ns timers "$trace")" "$(told timers-times)"
+same rows-of-programming "$("$hindvisor" analyze timers "$trace" --format json | grep -oE '"programmed":[0-9]+' | awk -F: '{ list = list (n++ ? "," : "") $2 } END { print n, list }')" \
+    "$(told timers-programming)"
+same rows-of-late-firings "$(rows lateness_ns timers "$trace" --show worst --rows 20)" "$(told timers-worst)"
+# Each curve ends at the largest lateness; one of 0 is at 1 ns.
+same curves-of-timers "ns $("$hindvisor" analyze timers "$trace" --format csv | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["injected"] { max = $at["lateness_max_ns"]; printf "%s%s %s %d", (n++ ? "," : ""), $at["source"], $at["vector"], max ? max : 1 }')" "$(told lateness)"
 same points-of-the-offset "$(rows time_ns time "$trace" --show freq --intervals 500 | cut -d' ' -f1) mean drift,ahead of the host" "$(told offset-points)"
 same plots-have-all-exits "$("$hindvisor" info --format json "$trace" | grep -oE '"exits": *[0-9]+' | head -1 | grep -oE '[0-9]+')" "$(told plotted)"
 same at-most-2000-points true "$(told most-points | cut -d' ' -f1)"
@@ -252,7 +277,10 @@ inspect '
 const rows = id => [...document.querySelectorAll(`#${id} tbody tr`)];
 const table = (id, title) => { const column = [...document.querySelectorAll(`#${id} th`)].findIndex(th => th.textContent.startsWith(title));
     say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v).join(",")); };
-table("scheduler-tasks", "Run"); table("scheduler-worst", "Waited"); table("interrupts-vectors", "Injected"); table("timers-sources", "Fired");
+table("scheduler-tasks", "Run"); table("scheduler-worst", "Waited"); table("interrupts-vectors", "Injected"); table("timers-fates", "Fired"); table("timers-worst", "Lateness");
+const firings = rows("timers-worst").map(r => ({ exits: [5, 7].map(c => +r.cells[c].dataset.v), range: r.querySelector(".commands").textContent.match(/--from (\d+) --to (\d+)/).slice(1).map(Number), row: r }));
+say("firings", firings.every(f => f.range[0] <= f.exits[0] && f.exits[1] <= f.range[1]), firings.some(f => f.exits[1] > f.exits[0] + 5),
+    firings.every(f => f.row.cells[6].contains(f.row.querySelector("button.link"))));
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const numbers = text => { const list = []; let value = 0, shift = 1;
     for (const c of text) { const d = digits.indexOf(c); value += (d & 31) * shift; shift *= 32; if (!(d & 32)) { list.push(value); value = 0; shift = 1; } }
@@ -280,8 +308,10 @@ say("whole", said() === "");' >"$work/facts"
 same scripts-have-no-errors-with-tasks 0 "$(told error | wc -l)"
 same rows-of-tasks "$(rows run_ns scheduler "$linux" --show latency --rows 24)" "$(told scheduler-tasks)"
 same rows-of-waits "$(rows delay_ns scheduler "$linux" --show worst --rows 20)" "$(told scheduler-worst)"
+same rows-of-firings-of-a-linux "$(rows fired timers "$linux")" "$(told timers-fates)"
+same rows-of-late-firings-of-a-linux "$(rows lateness_ns timers "$linux" --show worst --rows 20)" "$(told timers-worst)"
+same late-firings-lead-to-their-exits 'true true true' "$(told firings)"
 same rows-of-vectors "$(rows injected interrupts "$linux" --rows 48)" "$(told interrupts-vectors)"
-same rows-of-timers "$(rows fired timers "$linux" --rows 48)" "$(told timers-sources)"
 # Each lane has all the time that its task ran and waited, and together they have all tasks.
 "$hindvisor" analyze scheduler "$linux" --show latency --format csv 2>>"$work/out" |
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }

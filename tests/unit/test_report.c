@@ -179,9 +179,9 @@ Test(report, scales_take_any_values)
 
 #define EVIL "</script><svg/onload=alert(1)>\"'&\x01\xff"
 
-static const char *make_trace(u32 chunks, bool ended)
+static const char *make_trace_of(u32 version, u32 chunks, bool ended)
 {
-    struct sample s = {0};
+    struct sample s = {.mute = version < TRACE_WITH_RAISES};
     struct trace_writer *writer;
     static char path[256];
     strcpy(path, scratch_path("t"));
@@ -192,6 +192,7 @@ static const char *make_trace(u32 chunks, bool ended)
     cr_assert_eq(
         trace_create(path, &manifest, scratch_path("kernel"), NULL, TRACE_SYNC_NEVER, &writer).code,
         OK);
+    trace_writer_manifest(writer)->version = version;
     for (u32 i = 0; i < chunks; i++) {
         sample_chunk(&s, 300, 20);
         if (ended && i == chunks - 1)
@@ -204,6 +205,11 @@ static const char *make_trace(u32 chunks, bool ended)
         trace_abandon(writer);
     free(s.raw);
     return path;
+}
+
+static const char *make_trace(u32 chunks, bool ended)
+{
+    return make_trace_of(TRACE_FORMAT_VERSION, chunks, ended);
 }
 
 /* The caller frees it. */
@@ -257,8 +263,39 @@ Test(report, a_trace_without_exits_is_a_page)
     char *page = page_of(make_trace(0, false), NULL, &length);
     cr_expect(strstr(page, "Not whole."));
     cr_expect(strstr(page, "The trace has none."));
+    cr_expect(strstr(page, "No timer went off"));
+    cr_expect(strstr(page, "The guest programmed no timer."));
     cr_expect(strstr(page, "</html>"));
     free(page);
+}
+
+/* The sample's firings are late to be requested, but none that is handled is. */
+static void expect_timers(const char *page, bool told)
+{
+    static const char *const parts[] = {"timers-fates", "timers-times", "timers-requested",
+                                        "timers-worst"};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        char id[32];
+        snprintf(id, sizeof(id), " id=\"%s\"", parts[i]);
+        cr_expect_eq(occurrences(page, id), told, "%s", parts[i]);
+    }
+    cr_expect_eq(occurrences(page, "All that were handled were handled at the moment"), told);
+    cr_expect_eq(occurrences(page, " id=\"timers-programming\""), 1);
+    cr_expect_eq(occurrences(page, "has no records of requests of interrupts"), !told);
+    cr_expect_eq(occurrences(page, "has no records of them: how late timers were is not known"),
+                 !told);
+}
+
+Test(report, timers_are_told_of_as_far_as_the_format_goes)
+{
+    for (u32 version = 1; version <= TRACE_FORMAT_VERSION; version++) {
+        size_t length;
+        char *page = page_of(make_trace_of(version, 4, true), NULL, &length);
+        expect_timers(page, version >= TRACE_WITH_RAISES);
+        free(page);
+        scratch_remove();
+        scratch_make();
+    }
 }
 
 /* A guest with names of its own choice for tasks, that switches between them all the time. */

@@ -21,7 +21,8 @@
 struct sample {
     u64 random, exit, count, tsc, idle;
     u32 state;
-    u8 *raw; /* records of the chunk being made */
+    bool mute; /* requests of interrupts leave no record, as before format version 3 */
+    u8 *raw;   /* records of the chunk being made */
     size_t used, capacity;
 };
 
@@ -71,6 +72,8 @@ static inline void sample_timer(struct sample *s, u64 deadline)
 static inline void sample_raise(struct sample *s, u64 late)
 {
     SAMPLE_RECORD(raise, REC_RAISE);
+    if (s->mute)
+        return;
     raise.vector = 0xec;
     raise.exit = s->exit;
     raise.late = late;
