@@ -11,6 +11,8 @@
 
 enum { PM_TIMER = 0x608, PM_HZ = 3579545, PIT_HZ = 1193182, LATE = 50000000 };
 static volatile u64 ticks, rtc_ticks, rtc_flags;
+static bool
+    late; /* something was: so it may be where the host's clock goes on and the host is busy */
 
 static void on_pit(struct frame *f)
 {
@@ -57,14 +59,37 @@ static void spaced(u64 start, u64 periods, u64 hz_units, u64 hz, const char *tex
     u64 due = periods * hz_units * 1000000000 / hz, took = rdtsc() - start;
     if (bare())
         return;
-    if (took + 2000 < due || took > due + LATE)
+    late = late || took > due + LATE;
+    if (took + 2000 < due)
         say("took %lu ns, expected %lu\n", took, due);
-    expect(took + 2000 >= due && took <= due + LATE, text);
+    expect(took + 2000 >= due, text);
+}
+
+/* Never early, and on time once in a while. */
+static void try(void (*part)(void), const char *text)
+{
+    enum { TRIES = 30 };
+    late = true;
+    for (u32 i = 0; i < TRIES && late; i++) {
+        late = false;
+        part();
+    }
+    expect(!late, text);
+}
+
+/* Nothing of it is under way. */
+static void quiet_pit(void)
+{
+    pit_start(0, 2);
+    sti();
+    pass(2000);
+    cli();
 }
 
 static void pit_by_pic(void)
 {
     pic_on(0xfffe);
+    quiet_pit();
     ticks = 0;
     u64 start = rdtsc();
     pit_start(2, 1193);
@@ -122,8 +147,9 @@ static void pit_counts(void)
 static void pit_by_ioapic(void)
 {
     apic_on();
-    ticks = 0;
     ioapic_route(2, 0x42, false, false);
+    quiet_pit();
+    ticks = 0;
     u64 start = rdtsc();
     pit_start(2, 1193);
     wait_for(&ticks, 10);
@@ -208,10 +234,10 @@ int main(void)
     handlers[0x20] = handlers[0x42] = on_pit;
     handlers[0x27] = on_spurious;
     handlers[0x48] = on_rtc;
-    pit_by_pic();
-    pit_counts();
-    pit_by_ioapic();
-    rtc();
+    try(pit_by_pic, "the 8254 by the 8259: on time");
+    try(pit_counts, "the 8254's counter 2: on time");
+    try(pit_by_ioapic, "the 8254 by the I/O APIC: on time");
+    try(rtc, "the RTC: on time");
     rtc_goes_on();
     pm_timer();
     return 0;
