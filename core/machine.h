@@ -41,7 +41,8 @@ enum clock_policy {
     X(12, UNEMULATED, "an instruction on device memory cannot be emulated")                        \
     X(13, DIVERGED, "the replay differs from its trace")                                           \
     X(14, LOG_ENDED, "the trace ends here (its recording was cut)")                                \
-    X(15, TASK_SWITCH, "the guest switches tasks by hardware, which is not emulated")
+    X(15, TASK_SWITCH, "the guest switches tasks by hardware, which is not emulated")              \
+    X(16, REACHED, "the exit that was asked for is reached")
 
 #define X(number, name, text) END_##name = number,
 enum end_reason { END_REASONS(X) END_REASON_COUNT };

@@ -11,9 +11,11 @@ struct gate *gates_record(struct gates *g, const struct mission *mission, struct
     return &g->recorder.gate;
 }
 
-struct gate *gates_replay(struct gates *g, const struct log_source *from, struct world *output)
+struct gate *gates_replay(struct gates *g, const struct mission *mission,
+                          const struct log_source *from, struct world *output)
 {
     replayer_init(&g->replayer, output, from);
+    g->replayer.limit = mission->replay_exits;
     return &g->replayer.gate;
 }
 
@@ -26,6 +28,6 @@ void gates_add_verdict(const struct gates *g, struct report *report)
     report->got = d->got;
     report->expected_record = d->record;
     report->states = g->replayer.states;
-    if (g->replayer.log_ended)
-        report->end_reason = END_LOG_ENDED;
+    if (g->replayer.early)
+        report->end_reason = g->replayer.early;
 }

@@ -18,7 +18,8 @@ struct gates {
 
 /* The recording gate: of this world, made noisy if the mission asks for it. */
 struct gate *gates_record(struct gates *, const struct mission *, struct world *);
-struct gate *gates_replay(struct gates *, const struct log_source *, struct world *output);
+struct gate *gates_replay(struct gates *, const struct mission *, const struct log_source *,
+                          struct world *output);
 /* What a replay found, into the report. */
 void gates_add_verdict(const struct gates *, struct report *);
 

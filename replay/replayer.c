@@ -98,7 +98,7 @@ static struct arrival replay_wait(struct gate *gate, const struct position *at, 
         return arrival;
     const union record *record = log_peek(r->events);
     if (!record) {
-        r->log_ended = true;
+        r->early = END_LOG_ENDED;
         return (struct arrival){ARRIVAL_END, END_LOG_ENDED};
     }
     differ(r, DIVERGENCE_INPUT_KIND, REC_ARRIVAL, record->kind, record);
@@ -220,19 +220,29 @@ static bool compare_exit(struct replayer *r, const struct exit_record *got, cons
     return true;
 }
 
+static bool end_early(struct replayer *r, enum end_reason reason)
+{
+    r->early = reason;
+    return false;
+}
+
+static bool goes_on(struct replayer *r, const struct position *at)
+{
+    return !r->limit || at->exit < r->limit - 1 || end_early(r, END_REACHED);
+}
+
 static bool replay_exit_begins(struct gate *gate, const struct exit_record *exit, const struct position *at, u64 entered)
 {
     struct replayer *r = from_gate(gate);
     (void)entered;
-    if (!r->compares) { /* the end of a whole log would still be there */
-        r->log_ended = !log_peek(r->events);
-        return !r->log_ended && check_stop(r, at);
-    }
+    if (!r->compares) /* the end of a whole log would still be there */
+        return (log_peek(r->events) || end_early(r, END_LOG_ENDED)) && check_stop(r, at) &&
+               goes_on(r, at);
     const union record *record = log_peek(r->exits);
     if (!record) {
         const union record *event = log_peek(r->events);
-        r->log_ended = !event;
-        return event ? differ(r, DIVERGENCE_EXTRA_EXIT, 0, exit->reason, event) : false;
+        return event ? differ(r, DIVERGENCE_EXTRA_EXIT, 0, exit->reason, event)
+                     : end_early(r, END_LOG_ENDED);
     }
     if (record->kind == REC_INJECTION)
         return differ(r, DIVERGENCE_INJECTION, record->injection.info, 0, record);
@@ -240,7 +250,7 @@ static bool replay_exit_begins(struct gate *gate, const struct exit_record *exit
     if (!check_notes(r, at) || !compare_exit(r, exit, record))
         return false;
     log_take(r->exits);
-    return check_stop(r, at);
+    return check_stop(r, at) && goes_on(r, at);
 }
 
 static bool replay_exit_ends(struct gate *gate, const struct exit_record *exit, const struct position *at)
@@ -330,7 +340,7 @@ static bool replay_ends(struct gate *gate, const struct end_record *got)
     const union record *record = log_peek(r->events);
     if (r->difference.kind != DIVERGENCE_NONE)
         return false;
-    if (r->log_ended)
+    if (r->early)
         return true;
     if (!record || record->kind != REC_END)
         return differ(r, DIVERGENCE_END, record ? record->kind : 0, got->reason, record);

@@ -26,7 +26,9 @@ struct replayer {
     struct log_cursor *events; /* REC_STOP, REC_ARRIVAL, REC_STATE, REC_END */
     struct exit_record expected; /* the exit being handled, as recorded */
     bool compares;   /* the trace has observations */
-    bool log_ended;  /* the recording was cut here: the run ends without a difference */
+    u64 limit;       /* ends at the last of so many exits; 0: where the log does */
+    enum end_reason early; /* why the run ended without a difference before its end: END_LOG_ENDED,
+                              END_REACHED; else END_NONE */
     u32 inputs;      /* running CRC-32C of all inputs */
     u64 states;      /* state hashes that matched */
     struct difference difference;

@@ -20,7 +20,7 @@
 #include "trace/schema.h"
 
 #define SECTOR 512u
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 #define DISK_MAGIC 0x6b73696444484e48ull    /* "HNHDdisk" */
 #define CHUNK_MAGIC 0x6b6e756843444e48ull   /* "HNDChunk" */
@@ -85,6 +85,8 @@ struct mission {
     u64 timeout_ns; /* guest time; NEVER: none */
     u64 tsc_hz;     /* carrier's TSC; 0: find out */
     u64 carrier_memory; /* bytes of carrier RAM from physical 0; 0: find out */
+    u64 replay_exits;   /* a replay ends at the last of so many exits, before that is handled;
+                           0: where the trace does */
     u32 exception_bitmap;            /* guest exceptions to log as exits */
     u32 page_fault_mask, page_fault_match; /* SDM 25.6.3 */
     u32 sabotage;   /* enum sabotage (vmx/sabotage.h): break one rule on purpose, for tests */

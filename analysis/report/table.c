@@ -151,13 +151,19 @@ static u128 *apportion(const struct kept_table *kept)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+/* The exit at which the row's event was over. */
+static u64 exit_of(const struct table *t, size_t row)
+{
+    return max_u64((u64)kept_number(t->kept, row, "exit"),
+                   (u64)kept_number(t->kept, row, "injected_exit"));
+}
+
 /* The records around an exit, or from that of a request to that of its injection; or who had the
  * CPU during a wait, up to the switch that ends it. */
 static void put_command(const struct table *t, const char *name, size_t row)
 {
     enum { AROUND = 5 };
-    u64 exit = (u64)kept_number(t->kept, row, "exit");
-    u64 last = max_u64(exit, (u64)kept_number(t->kept, row, "injected_exit"));
+    u64 exit = (u64)kept_number(t->kept, row, "exit"), last = exit_of(t, row);
     u64 end = (u64)kept_number(t->kept, row, "time_ns");
     bool waited = kept_column(t->kept, "delay_ns") != KEPT_NONE;
     html(t->out, waited ? "hindvisor analyze scheduler " : "hindvisor dump ");
@@ -173,10 +179,12 @@ static void put_command(const struct table *t, const char *name, size_t row)
 static void put_what_led_there(const struct table *t, size_t row)
 {
     char *word = malloc(SHELL_WORD);
+    const char *name = word ? shell_word(t->findings->name, word) : "";
     html(t->out, "<td class=\"commands\"><code>");
-    if (word)
-        put_command(t, shell_word(t->findings->name, word), row);
-    html(t->out, "</code></td>");
+    put_command(t, name, row);
+    html(t->out, "</code><code>hindvisor replay ");
+    html_text(t->out, name);
+    html(t->out, " --quiet --to %" PRIu64 "</code></td>", exit_of(t, row));
     free(word);
 }
 

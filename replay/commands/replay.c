@@ -25,6 +25,7 @@ enum {
     OPTION_PROCESSOR = 256,
     OPTION_WALL_TIMEOUT,
     OPTION_LTTNG,
+    OPTION_TO,
     OPTION_VERDICT
 };
 
@@ -33,6 +34,7 @@ static const struct cli_option options[] = {
      "what runs the guest: software: the software processor, in this process;\n"
      "or the hypervisor image on VT-x: bochs; kvm with nested VT-x; image: makes\n"
      "an ISO and a disk for a machine that you boot yourself (software)"},
+    {OPTION_TO, "to", "EXIT", "end at this exit, before it is handled, and show the guest's state"},
     {OPTION_OUTPUT, "output", "DIR", "with --processor image: where ISO and disk go"},
     {OPTION_VERDICT, "verdict", "DISK", "the verdict that such a machine left on this disk"},
     {OPTION_WALL_TIMEOUT, "wall-timeout", "TIME", "end after this much of your time"},
@@ -51,6 +53,7 @@ static const struct cli_command command = {
                "the first difference is shown; 2: trouble.",
     .options = options,
     .examples = "  hindvisor replay\n  hindvisor replay boot.trace --quiet\n"
+                "  hindvisor replay boot.trace --quiet --to 123456\n"
                 "  hindvisor replay boot.trace --processor image -o stick\n"
                 "  hindvisor replay boot.trace --verdict stick/disk",
 };
@@ -64,6 +67,7 @@ struct replaying {
     struct trace *trace;
     char directory[CARRIER_PATH], disk[CARRIER_PATH];
     u64 exits; /* in the trace */
+    u64 to;    /* the exit to end at; NEVER: where the trace ends */
     struct carrier_outcome outcome;
 };
 
@@ -85,6 +89,8 @@ static int check_together(struct replaying *r, int argc, char **argv)
         return cli_misuse(&command, "--output is for --processor image: a replay leaves no files");
     if (r->lttng && !carrier_find(r->processor)->in_process)
         return cli_misuse(&command, "--lttng is for replays in this process: --processor software");
+    if (r->to != NEVER && r->finished_disk)
+        return cli_misuse(&command, "--verdict is of a replay that is over: --to comes too late");
     if (by_hand(r) && r->finished_disk)
         return cli_misuse(&command, "--verdict reads what a machine left: nothing is run for it");
     r->name = optind < argc ? argv[optind] : NULL;
@@ -94,7 +100,7 @@ static int check_together(struct replaying *r, int argc, char **argv)
 static int parse(int argc, char **argv, struct replaying *r)
 {
     int code;
-    *r = (struct replaying){.processor = session_processor(), .wall_timeout = NEVER};
+    *r = (struct replaying){.processor = session_processor(), .wall_timeout = NEVER, .to = NEVER};
     while ((code = cli_next(&command, argc, argv)) != CLI_END) {
         if (code == CLI_HELP || code == CLI_BAD)
             return code == CLI_HELP ? CLI_SAME : CLI_TROUBLE;
@@ -107,8 +113,9 @@ static int parse(int argc, char **argv, struct replaying *r)
         else if (code == OPTION_VERDICT)
             r->finished_disk = optarg;
         else if (code == OPTION_PROCESSOR && !carrier_find(r->processor = optarg))
-            return cli_misuse(&command, "--processor %s: must be %s", optarg,
-                              carrier_choices());
+            return cli_misuse(&command, "--processor %s: must be %s", optarg, carrier_choices());
+        else if (code == OPTION_TO && !cli_parse_u64(optarg, &r->to))
+            return cli_misuse(&command, "--to %s: must be the number of an exit", optarg);
         else if (code == OPTION_WALL_TIMEOUT && !cli_parse_time(optarg, &r->wall_timeout))
             return cli_misuse(&command, "--wall-timeout %s: must be a time: 10s, 500ms, 2m",
                               optarg);
@@ -131,7 +138,9 @@ static struct failure check_trace(struct replaying *r)
     r->exits = trace_exits(r->trace);
     if (!trace_block_count(r->trace, STREAM_INPUT))
         return fail(BAD_INPUT, "%s holds no whole block: there is nothing to replay", path);
-    if (manifest->finished != TRACE_FINISHED)
+    if (r->to != NEVER && r->to >= r->exits)
+        return fail(BAD_INPUT, "--to %lu: %s has exits 0 to %lu", r->to, path, r->exits - 1);
+    if (manifest->finished != TRACE_FINISHED && r->to == NEVER)
         fprintf(stderr, "hindvisor replay: the recording was cut; it is replayed up to exit %lu\n",
                 r->exits);
     return NO_FAILURE;
@@ -210,6 +219,8 @@ static struct failure run(struct replaying *r)
         .quiet = r->quiet,
     };
     job.mission.tsc_hz = carrier_tsc_hz(carrier);
+    if (r->to != NEVER)
+        job.mission.replay_exits = job.total_exits = r->to + 1;
     ATTEMPT(carrier_check(carrier));
     if (r->lttng)
         ATTEMPT(lttng_load(&r->observe));
@@ -228,6 +239,15 @@ static struct failure read_verdict(struct replaying *r)
 
 /* --- after the run ------------------------------------------------------------------ */
 
+static void tell_place(const struct replaying *r)
+{
+    const struct report *report = &r->outcome.report;
+    char time[32];
+    session_time(report->now, time);
+    fprintf(stderr, "stopped at exit %lu, before it is handled, at guest time %s\n", r->to, time);
+    report_state(stderr, report, cli_color(STDERR_FILENO));
+}
+
 static int same(const struct replaying *r)
 {
     const struct report *report = &r->outcome.report;
@@ -239,6 +259,8 @@ static int same(const struct replaying *r)
     if (!r->finished_disk) /* it does not say how long it took */
         fprintf(stderr, " (%s)", wall);
     fputc('\n', stderr);
+    if (report->end_reason == END_REACHED)
+        tell_place(r);
     return CLI_SAME;
 }
 

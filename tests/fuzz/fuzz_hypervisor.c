@@ -171,7 +171,7 @@ static void replay(const u8 *data, size_t size, bool plain)
     const struct log_source source = {&exits, &values, &events, &notes};
     struct report report = {0};
     prepare(data, size, plain);
-    start_machine(gates_replay(&f.gates, &source, &f.world));
+    start_machine(gates_replay(&f.gates, &f.mission, &source, &f.world));
     gates_add_verdict(&f.gates, &report);
     if (report.verdict == VERDICT_SAME)
         return;

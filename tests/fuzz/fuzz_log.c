@@ -65,7 +65,7 @@ static void expect_an_answer(void)
 {
     bool ended = run.rig.h.machine.end.reason != END_NONE;
     bool differs = run.replayer.difference.kind != DIVERGENCE_NONE;
-    bool said = run.rig.h.machine.end.reason != END_DIVERGED || differs || run.replayer.log_ended;
+    bool said = run.rig.h.machine.end.reason != END_DIVERGED || differs || run.replayer.early;
     if (!ended || !said)
         abort();
 }

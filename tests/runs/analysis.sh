@@ -95,6 +95,22 @@ result instructions-in-16-bit-code $? "$work/err"
 rm "$work/count/guest.cache"
 analyze exits --by rip --format json "$work/count" | grep -q '"instruction":null' && [ ! -e "$work/count/guest.cache" ]
 result no-instructions-without-a-cache $? "$work/err"
+# --- to an exit that an analysis has shown -------------------------------------------------------------------
+reaches() { # PROCESSOR TRACE EXIT: a replay ends there, in the state that the record has
+    "$hindvisor" replay --processor "$1" --quiet --to "$3" "$work/$2" >"$work/out" 2>&1 || return 1
+    grep -q "replay: same: $(($3 + 1)) exits, .* 0 divergences" "$work/out" && grep -q "stopped at exit $3, before it" "$work/out" || return 1
+    local rip
+    rip=$(analyze exits --show log --from "$3" --to "$3" --format csv "$work/$2" | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "rip") at = i; next } { print substr($at, 3) }')
+    grep -Eq "rip 0*$rip " "$work/out"
+}
+for exit in 0 1 4321 $(($(of count exits) - 1)); do
+    reaches software count "$exit"; result "replay-to-exit-$exit" $? "$work/out"
+done
+reaches software host 5000; result replay-to-an-exit-under-the-hosts-clock $? "$work/out"
+reaches bochs count 5000; result replay-to-an-exit-on-bochs $? "$work/out"
+expect replay-to-none-such 2 'has exits 0 to' "$hindvisor" replay --to "$(of count exits)" "$work/count"
+expect replay-to-nonsense 2 'must be the number of an exit' "$hindvisor" replay --to 1.5s "$work/count"
+
 # --- the clocks --------------------------------------------------------------------------------------------
 # What the time view says against the records themselves: stamps, stolen time and readings of the dump.
 check_clocks() { # TRACE

@@ -120,6 +120,7 @@ struct run {
     struct recorder recorder;
     struct log log;
     struct replayer replayer;
+    u64 limit; /* of its exits; 0: none */
     struct log_cursor exits, values, events, notes;
     u8 buffer[LOG_EXIT_ROOM + SMALL_BLOCK] __attribute__((aligned(8)));
 };
@@ -192,6 +193,7 @@ static inline void run_replay(struct run *run, const struct recorded *from)
     for (u32 i = 0; i < ARRAY_SIZE(cursors); i++)
         *cursors[i] = (struct log_cursor){.next_block = run_next_block, .context = &readers[i]};
     replayer_init(&run->replayer, &run->world.world, &source);
+    run->replayer.limit = run->limit;
     run->rig.h.machine.gate = &run->replayer.gate;
     hypervisor_run(&run->rig.h);
     for (u32 i = 0; i < ARRAY_SIZE(cursors); i++)

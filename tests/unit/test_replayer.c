@@ -69,7 +69,7 @@ static void expect_same(void)
     cr_expect_eq(run.rig.h.vcpu.count, final_count);
     cr_expect_eq(run.world.output_length, output_length);
     cr_expect_arr_eq(run.world.output, output, output_length);
-    cr_expect(!run.replayer.log_ended);
+    cr_expect_eq(run.replayer.early, END_NONE);
 }
 
 Test(replayer, the_same_run_under_either_policy)
@@ -483,11 +483,55 @@ Test(replayer, inputs_alone_still_find_a_change)
     }
 }
 
+static void replay_some(enum clock_policy clock, const struct recorded *from, u64 exits)
+{
+    run_prepare(&run, clock);
+    run.limit = exits;
+    run_replay(&run, from);
+}
+
+static struct exit_record *exit_number(u64 number)
+{
+    for (u32 i = 0; i < list.count; i++) {
+        union record *record = record_at(&changed, &list, i);
+        if (record->kind == REC_EXIT && !number--)
+            return &record->exit;
+    }
+    return NULL;
+}
+
+Test(replayer, a_limit_ends_at_the_last_of_so_many_exits)
+{
+    for (u32 clock = CLOCK_COUNT; clock <= CLOCK_HOST; clock++) {
+        record_with_stops(clock);
+        u32 exits = count_kind(REC_EXIT);
+        for (u32 limit = 1; limit <= exits; limit++) {
+            replay_some(clock, &original, limit);
+            cr_expect_eq(run.replayer.difference.kind, DIVERGENCE_NONE);
+            cr_expect_eq(run.replayer.early, END_REACHED);
+            cr_expect_eq(run.rig.h.vcpu.rip, exit_number(limit - 1)->rip, "exit %u", limit - 1);
+        }
+    }
+}
+
+Test(replayer, a_limit_hides_only_what_comes_after_it)
+{
+    record(CLOCK_COUNT, 0);
+    u32 exits = count_kind(REC_EXIT), wrong = exits / 2;
+    exit_number(wrong)->count++;
+    for (u32 limit = 1; limit <= exits; limit++) {
+        replay_some(CLOCK_COUNT, &changed, limit);
+        cr_expect_eq(run.replayer.early, limit <= wrong ? END_REACHED : END_NONE);
+        cr_expect_eq(run.replayer.difference.kind,
+                     limit <= wrong ? DIVERGENCE_NONE : DIVERGENCE_COUNT);
+    }
+}
+
 static void expect_cut(u32 blocks)
 {
     cr_expect_eq(run.replayer.difference.kind, DIVERGENCE_NONE, "after %u blocks: %u", blocks,
                  run.replayer.difference.kind);
-    cr_expect(run.replayer.log_ended, "after %u blocks", blocks);
+    cr_expect_eq(run.replayer.early, END_LOG_ENDED, "after %u blocks", blocks);
 }
 
 Test(replayer, a_cut_log_replays_up_to_its_end)

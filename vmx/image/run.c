@@ -172,7 +172,7 @@ static struct gate *replaying_gate(const struct mission *mission)
         .events = open_reader(&events, disk_input_area()),
         .notes = mission->flags & MISSION_NOTES ? open_reader(&notes, disk_exit_area()) : NULL,
     };
-    return gates_replay(&gates, &source, &carrier.world);
+    return gates_replay(&gates, mission, &source, &carrier.world);
 }
 
 static void choose_gate(const struct mission *mission)

@@ -151,7 +151,7 @@ static struct err choose_gate(const struct host_run *request)
     h->counts_latencies = mission->mode != MODE_RECORD;
     h->machine.clock = (enum clock_policy)mission->clock;
     h->machine.gate = mission->mode == MODE_REPLAY
-                          ? gates_replay(&run.gates, &request->source, request->world)
+                          ? gates_replay(&run.gates, mission, &request->source, request->world)
                           : gates_record(&run.gates, mission, request->world);
     watch_exits(h->machine.gate);
     return NO_ERR;
