@@ -9,6 +9,15 @@ static bool drop(struct request_slot *slot, u32 number, const struct request_sin
     return !pending || sink->dropped(sink->owner, number, &slot->request);
 }
 
+static bool part(struct request_slot *slot, u32 number, const struct request_sink *sink)
+{
+    bool pending = slot->pending;
+    slot->parted |= !slot->known;
+    slot->known = true;
+    slot->pending = false;
+    return !pending || sink->left_open(sink->owner, number, &slot->request);
+}
+
 bool requests_raise(struct requests *r, u32 number, const struct irq_request *request,
                     const struct request_sink *sink)
 {
@@ -40,10 +49,8 @@ enum answer_result requests_answer(struct requests *r, u32 number, const struct 
 bool requests_forget(struct requests *r, const struct request_sink *sink)
 {
     bool good = true;
-    for (u32 i = 0; i < REQUEST_SLOTS; i++) {
-        good = drop(&r->slots[i], i, sink) && good;
-        r->slots[i].known = true;
-    }
+    for (u32 i = 0; i < REQUEST_SLOTS; i++)
+        good = part(&r->slots[i], i, sink) && good;
     return good;
 }
 
@@ -57,6 +64,8 @@ static bool join(struct requests *r, u32 number, const struct request_slot *next
         return true;
     if (next->orphan)
         good = requests_answer(r, number, &next->answer, sink) != ANSWER_FAILED;
+    else if (next->parted)
+        good = part(slot, number, sink);
     else
         good = drop(slot, number, sink);
     slot->known = true;
@@ -78,7 +87,7 @@ bool requests_join(struct requests *r, const struct requests *next, bool follows
 /* --- as bytes ----------------------------------------------------------------------------------
  */
 
-enum { KNOWN = 1, PENDING = 2, ORPHAN = 4 };
+enum { KNOWN = 1, PENDING = 2, ORPHAN = 4, PARTED = 8 };
 
 static void save_slot(const struct request_slot *slot, struct pack *pack)
 {
@@ -101,7 +110,7 @@ void requests_save(const struct requests *r, struct pack *pack)
     for (u32 i = 0; i < REQUEST_SLOTS; i++) {
         const struct request_slot *slot = &r->slots[i];
         pack_number(pack, (slot->known ? KNOWN : 0) | (slot->pending ? PENDING : 0) |
-                              (slot->orphan ? ORPHAN : 0));
+                              (slot->orphan ? ORPHAN : 0) | (slot->parted ? PARTED : 0));
         save_slot(slot, pack);
     }
 }
@@ -132,7 +141,9 @@ void requests_load(struct requests *r, struct unpack *unpack)
         slot->known = what & KNOWN;
         slot->pending = what & PENDING;
         slot->orphan = what & ORPHAN;
-        if (what > (KNOWN | PENDING | ORPHAN) || (!slot->known && what))
+        slot->parted = what & PARTED;
+        if (what > (KNOWN | PENDING | ORPHAN | PARTED) || (!slot->known && what) ||
+            (slot->orphan && slot->parted))
             unpack_refuse(unpack, "a vector's requests are impossible");
         load_slot(slot, unpack);
     }

@@ -6,10 +6,11 @@
  * Three things besides: a request may be dropped (the guest reset the controller), which shows when
  * another one of its vector comes that is not merged; an injection may have no request that is
  * known (it came before the trace's range, a mask held it back, the delivery of an injection is
- * tried again); and a request may be open at the end.
+ * tried again); and a request may be open at the end, or where exits follow that are not known.
  *
  * Stretches of a trace join exactly: of each vector what matters is whether the first thing that
- * a stretch sees is an injection, which may answer a request of before.
+ * a stretch sees is an injection, which may answer a request of before, a request, which shows that
+ * one of before was dropped, or a gap, which leaves one of before open.
  */
 #ifndef ANALYSIS_INTERRUPTS_REQUESTS_H
 #define ANALYSIS_INTERRUPTS_REQUESTS_H
@@ -35,6 +36,7 @@ struct request_slot {
     bool known;   /* by what this stretch has seen; else a request of before may be pending */
     bool pending; /* `request` */
     bool orphan;  /* `answer`, the first that was seen, may answer a request of before */
+    bool parted;  /* a gap was the first that was seen */
     struct irq_request request;
     struct answer answer;
 };
@@ -48,6 +50,7 @@ struct request_sink {
     void *owner;
     bool (*answered)(void *owner, u32 slot, const struct irq_request *, const struct answer *);
     bool (*dropped)(void *owner, u32 slot, const struct irq_request *);
+    bool (*left_open)(void *owner, u32 slot, const struct irq_request *); /* before a gap */
     void (*unasked)(void *owner, u32 slot); /* an injection without a request */
 };
 

@@ -119,7 +119,7 @@ static bool on_answered(void *owner, u32 slot, const struct irq_request *request
     return row;
 }
 
-static bool on_dropped(void *owner, u32 slot, const struct irq_request *request)
+static bool on_unanswered(void *owner, u32 slot, const struct irq_request *request)
 {
     (void)owner, (void)slot, (void)request; /* the view `timers` counts these */
     return true;
@@ -132,7 +132,7 @@ static void on_unasked(void *owner, u32 slot)
 
 static struct request_sink request_sink_of(struct interrupts_state *s)
 {
-    return (struct request_sink){s, on_answered, on_dropped, on_unasked};
+    return (struct request_sink){s, on_answered, on_unanswered, on_unanswered, on_unasked};
 }
 
 /* --- taking

@@ -150,13 +150,7 @@ static void on_unasked(void *owner, u32 slot)
 
 static struct request_sink sink_of(struct firings *s)
 {
-    return (struct request_sink){s, on_answered, on_dropped, on_unasked};
-}
-
-/* The same, but what is pending stays open. */
-static struct request_sink parting_sink_of(struct firings *s)
-{
-    return (struct request_sink){s, on_answered, on_left_open, on_unasked};
+    return (struct request_sink){s, on_answered, on_dropped, on_left_open, on_unasked};
 }
 
 /* --- what comes of those in service -------------------------------------------------------------
@@ -283,7 +277,7 @@ static void break_chains(struct firings *s)
 /* What cannot be read lies between. */
 static bool pass_gap(struct firings *s)
 {
-    struct request_sink sink = parting_sink_of(s);
+    struct request_sink sink = sink_of(s);
     struct service_sink ends = service_sink_of(s);
     s->gap = true;
     break_chains(s);
@@ -458,7 +452,7 @@ bool firings_merge(void *state, const void *other, bool follows)
 {
     struct firings *s = state;
     const struct firings *next = other;
-    struct request_sink sink = follows ? sink_of(s) : parting_sink_of(s);
+    struct request_sink sink = sink_of(s);
     struct service_sink ends = service_sink_of(s);
     u16 orphans[VECTORS];
     if (!follows)

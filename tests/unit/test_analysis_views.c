@@ -7,8 +7,6 @@
 #include "trace/batch.h"
 #include "vmx/exits.h"
 
-#include <fcntl.h>
-
 enum { CHUNKS = 6, EXITS = 300, CLOCKS = 20 };
 
 static void setup(void)
@@ -535,31 +533,10 @@ Test(analysis_views, traces_add_up)
  * ------------------------------------------------------------------------------------------------
  */
 
-static void flip(const char *path, u64 offset)
-{
-    int file = open(path, O_RDWR);
-    u8 byte;
-    cr_assert(pread(file, &byte, 1, (off_t)offset) == 1);
-    byte ^= 0x10;
-    cr_assert(pwrite(file, &byte, 1, (off_t)offset) == 1);
-    close(file);
-}
-
-static void damage_block(const char *path, size_t block)
-{
-    char file[300];
-    struct trace *trace;
-    cr_assert_eq(trace_open(path, &trace).code, OK);
-    u64 offset = trace_block_at(trace, STREAM_OBSERVATION, block).offset + 200;
-    trace_close(trace);
-    snprintf(file, sizeof(file), "%s/observations", path);
-    flip(file, offset);
-}
-
 Test(analysis_views, a_damaged_block_is_left_out_and_named)
 {
     const char *path = make_trace("t", CLOCK_COUNT);
-    damage_block(path, 2);
+    sample_damage(path, 2);
     char *text = analyze(ask("exits", "stats", "reason"), path);
     cr_expect_eq(number_after(strstr(text, "\"missing\""), "blocks", 0), 1);
     cr_expect(strstr(strstr(text, "\"missing\""), "block 2 at offset"));
@@ -592,7 +569,7 @@ Test(analysis_views, guest_time_is_found_again_after_damage)
     struct pass pass = ask("exits", "freq", NULL);
     pass.from = (struct bound){POSITION_EXIT, (IDLE_CHUNK + 2) * EXITS};
     char *whole = analyze(pass, path);
-    damage_block(path, IDLE_CHUNK);
+    sample_damage(path, IDLE_CHUNK);
     char *rest = analyze(pass, path);
     cr_expect_str_eq(rest, whole);
     free(whole);

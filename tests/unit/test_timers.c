@@ -332,15 +332,31 @@ static void check_shards(const char *show, const char *path, u32 shards)
     pass.view->end(first.state);
 }
 
-Test(timers, shards_of_random_traces_are_the_whole)
+enum { CHUNK_COUNT = 60 };
+
+static void check_all_shards(const char *path)
 {
-    enum { CHUNK_COUNT = 60 };
-    char *path = strdup(random_trace(CHUNK_COUNT, 3));
     static const u32 shards[] = {2, 3, 7, 20, 59, 60};
     static const char *const shows[] = {"stats", "histogram", "worst"};
     for (u32 v = 0; v < ARRAY_SIZE(shows); v++)
         for (u32 i = 0; i < ARRAY_SIZE(shards); i++)
             check_shards(shows[v], path, shards[i]);
+}
+
+Test(timers, shards_of_random_traces_are_the_whole)
+{
+    char *path = strdup(random_trace(CHUNK_COUNT, 3));
+    check_all_shards(path);
+    free(path);
+}
+
+Test(timers, shards_of_a_damaged_trace_are_the_whole)
+{
+    static const size_t blocks[] = {9, 20, 21, 40};
+    char *path = strdup(random_trace(CHUNK_COUNT, 3));
+    for (u32 i = 0; i < ARRAY_SIZE(blocks); i++)
+        sample_damage(path, blocks[i]);
+    check_all_shards(path);
     free(path);
 }
 

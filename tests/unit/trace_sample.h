@@ -229,4 +229,24 @@ static inline u8 *scratch_read(const char *name, size_t *length)
     return data;
 }
 
+/* --- damage ------------------------------------------------------------------------------- */
+
+/* A byte in the payload of that block of observations is another one. */
+static inline void sample_damage(const char *path, size_t block)
+{
+    char name[300];
+    struct trace *trace;
+    if (trace_open(path, &trace).code)
+        abort();
+    struct trace_block at = trace_block_at(trace, STREAM_OBSERVATION, block);
+    trace_close(trace);
+    snprintf(name, sizeof(name), "%s/observations", path);
+    FILE *file = fopen(name, "r+b");
+    long last = (long)(at.offset + at.size - 1);
+    int byte = file && !fseek(file, last, SEEK_SET) ? fgetc(file) : EOF;
+    if (byte == EOF || fseek(file, last, SEEK_SET) || fputc(byte ^ 0x10, file) == EOF ||
+        fclose(file))
+        abort();
+}
+
 #endif
