@@ -60,6 +60,10 @@ static void load_row(struct firings *s, struct unpack *unpack)
 {
     u64 source = unpack_number(unpack), slot = unpack_number(unpack);
     u64 ends = unpack_number(unpack);
+    if (ends > (HAS_FIRST | HAS_LAST)) {
+        unpack_refuse(unpack, "a source's ends are impossible");
+        return;
+    }
     if (source > UINT8_MAX || slot >= REQUEST_SLOTS || tally_find(&s->rows, source, slot)) {
         unpack_refuse(unpack, "a source and vector are impossible, or there twice");
         return;
@@ -77,6 +81,32 @@ static void load_row(struct firings *s, struct unpack *unpack)
     ROW_HISTOGRAMS(H)
 #undef H
 #undef N
+}
+
+static bool holds(const struct histogram *h, u64 value)
+{
+    return value >= h->min && value <= h->max;
+}
+
+/* Each that was handled has a jitter, but for the first, and the first behind a gap. */
+static bool is_plausible(const struct firing_row *row, bool gap)
+{
+    const struct histogram *lateness = &row->lateness, *jitter = &row->jitter;
+    if (!lateness->count)
+        return !row->has_first && !row->has_last && !jitter->count;
+    return lateness->count <= row->injected && jitter->count < lateness->count &&
+           jitter->max <= lateness->max - lateness->min &&
+           (!row->has_first || holds(lateness, row->first)) &&
+           (!row->has_last || holds(lateness, row->last)) &&
+           (gap || (row->has_first && row->has_last && jitter->count + 1 == lateness->count));
+}
+
+static void check_rows(const struct firings *s, struct unpack *unpack)
+{
+    for (u32 i = 0; i < s->rows.count && !unpack->wrong; i++) {
+        if (!is_plausible(tally_at(&s->rows, i), s->gap))
+            unpack_refuse(unpack, "lateness and jitter of a source do not agree");
+    }
 }
 
 static void load_service(struct firings *s, struct unpack *unpack)
@@ -116,6 +146,7 @@ void firings_load(void *state, struct unpack *unpack)
         load_row(s, unpack);
     load_service(s, unpack);
     s->gap = unpack_number(unpack);
+    check_rows(s, unpack);
     s->unasked = unpack_number(unpack);
     s->disordered = unpack_number(unpack);
     for (u32 i = 0; i < RAISE_SOURCE_COUNT; i++) {

@@ -6,6 +6,7 @@
 #include "trace/manifest.h"
 #include "trace/names.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { WORST_SHOWN = 20 };
@@ -76,7 +77,7 @@ static void tell_rows(const struct firings *s, const struct query *query, struct
         SPREAD("requested", NULL, "Requested: max", NULL, NULL, NULL, CELL_NS),
         SPREAD("waited", NULL, NULL, NULL, NULL, NULL, CELL_NS),
         SPREAD("lateness", "Handled: min", "max", "avg", "p50", "p99", CELL_NS),
-        SPREAD("jitter", NULL, "Jitter: max", "avg", NULL, NULL, CELL_NS),
+        SPREAD("jitter", NULL, "Jitter: max", NULL, NULL, "p99", CELL_NS),
         SPREAD("service", NULL, NULL, "To EOI: avg", NULL, NULL, CELL_NS),
         {"waited_min", NULL, CELL_TICKS},
         {"waited_max", NULL, CELL_TICKS},
@@ -156,11 +157,12 @@ static void stats_tell(const void *state, const struct query *query, struct outp
     tell_totals(state, out);
 }
 
-static void tell_buckets(const struct firing_row *row, const struct histogram *times,
-                         struct output *out)
+/* `times`: where they are in a row. */
+static void tell_buckets(const struct firing_row *row, size_t times, struct output *out)
 {
+    const struct histogram *of_row = (const void *)((const char *)row + times);
     struct bucket bucket;
-    for (u32 cursor = 0; histogram_next(times, &cursor, &bucket);) {
+    for (u32 cursor = 0; histogram_next(of_row, &cursor, &bucket);) {
         firings_tell_place(row->key.a, row->key.b, out);
         output_number(out, bucket.low);
         output_number(out, bucket.high);
@@ -168,23 +170,34 @@ static void tell_buckets(const struct firing_row *row, const struct histogram *t
     }
 }
 
+#define BUCKETS(low)                                                                               \
+    {                                                                                              \
+        {"source", "Source", CELL_TEXT}, {"vector", "Vector", CELL_HEX}, {"low_ns", low, CELL_NS}, \
+            {"high_ns", "To ns", CELL_NS}, {"samples", "Samples", CELL_COUNT},                     \
+    }
+
+static const struct {
+    const char *name;
+    size_t times; /* where they are in a row */
+    struct column columns[5];
+} histogram_tables[] = {
+    {"timers", offsetof(struct firing_row, lateness), BUCKETS("Handled: from ns")},
+    {"requested", offsetof(struct firing_row, requested), BUCKETS("Requested: from ns")},
+    {"jitter", offsetof(struct firing_row, jitter), BUCKETS("Jitter: from ns")},
+};
+
 static void histogram_tell(const void *state, const struct query *query, struct output *out)
 {
-    static const struct column columns[] = {
-        {"source", "Source", CELL_TEXT},    {"vector", "Vector", CELL_HEX},
-        {"low_ns", "From ns", CELL_NS},     {"high_ns", "To ns", CELL_NS},
-        {"samples", "Samples", CELL_COUNT},
-    };
     const struct firings *s = state;
     void **rows = tally_sorted(&s->rows, tally_by_key);
     u64 shown = rows ? min_u64(s->rows.count, query->rows) : 0;
     firings_tell_lack(query, out);
-    output_table(out, "timers", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-    for (u64 i = 0; i < shown; i++)
-        tell_buckets(rows[i], &((struct firing_row *)rows[i])->lateness, out);
-    output_table(out, "requested", columns, ARRAY_SIZE(columns), OUTPUT_STREAM);
-    for (u64 i = 0; i < shown; i++)
-        tell_buckets(rows[i], &((struct firing_row *)rows[i])->requested, out);
+    for (u32 t = 0; t < ARRAY_SIZE(histogram_tables); t++) {
+        output_table(out, histogram_tables[t].name, histogram_tables[t].columns,
+                     ARRAY_SIZE(histogram_tables[t].columns), OUTPUT_STREAM);
+        for (u64 i = 0; i < shown; i++)
+            tell_buckets(rows[i], histogram_tables[t].times, out);
+    }
     free(rows);
 }
 
@@ -222,6 +235,7 @@ static void worst_tell(const void *state, const struct query *query, struct outp
 const struct view timers_stats =
     TIMERS_VIEW("stats", "timers and other sources: fired, merged, lost, late, jitter", stats_tell);
 const struct view timers_histogram = TIMERS_VIEW(
-    "histogram", "lateness of handlers and of requests by source and vector", histogram_tell);
+    "histogram", "lateness of handlers and of requests, and jitter, by source and vector",
+    histogram_tell);
 const struct view timers_worst =
     TIMERS_VIEW("worst", "the firings whose handlers began latest, one by one", worst_tell);

@@ -84,6 +84,11 @@ run() { # NAME OPTION...
     awk -F, 'NR > 1 { split($0, f, ","); if (FILENAME ~ /timers$/) by[f[2]] += f[7]; else if (f[2] == "external") {
             n++; bad += by[f[1]] != f[5] } } END { exit !(n >= 2 && !bad) }' "$work/timers" "$work/interrupts"
     result "$name-both-views-have-the-same-injections" $? "$work/timers" "$work/interrupts"
+    analyze timers "$trace" --show histogram --format json |
+        awk -F'[":,}]+' '/^"[a-z]+":\[/ { table = $2 }
+            /^\{"source"/ { at = $3 " " $5; row[at]; sum[table, at] += $(NF - 1) }
+            END { for (at in row) { n++; bad += sum["jitter", at] != sum["timers", at] - (sum["timers", at] > 0) } exit !(n >= 2 && !bad) }'
+    result "$name-all-but-the-first-have-a-jitter" $? "$work/timers"
 }
 
 run count

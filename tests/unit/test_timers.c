@@ -106,6 +106,18 @@ static struct result run(struct pass *pass, const char *path)
     return result;
 }
 
+static char *tell(const struct pass *pass, const struct result *result)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    struct output *out = output_new(file, OUTPUT_JSON);
+    pass->view->tell(result->state, &pass->query, out);
+    cr_assert_eq(output_end(out).code, OK);
+    fclose(file);
+    return text;
+}
+
 static u64 open_of(const struct firings *f)
 {
     u64 open = 0;
@@ -198,6 +210,97 @@ Test(timers, a_delivery_that_is_tried_again)
     pass.view->end(result.state);
 }
 
+/* --- jitter --- */
+
+/* Due now, and handled so much later. */
+static void add_firing(u64 due, u8 source, u8 vector, u64 lateness)
+{
+    add_exit(due, EXIT_PREEMPTION_TIMER, 0, 0);
+    add_raise(source, vector, 0, due, 0);
+    if (lateness)
+        add_exit(due + lateness, EXIT_INTERRUPT_WINDOW, 0, 0);
+    add_injection(vector);
+    add_eoi(due + lateness);
+}
+
+static void add_one_by_one(void)
+{
+    static const struct {
+        u8 source, vector;
+        u64 lateness;
+    } all[] = {
+        {RAISED_BY_APIC_TIMER, TIMER, 10}, {RAISED_BY_PIT, TIMER, 50},
+        {RAISED_BY_APIC_TIMER, TIMER, 30}, {RAISED_BY_APIC_TIMER, OTHER, 99},
+        {RAISED_BY_APIC_TIMER, TIMER, 30}, {RAISED_BY_PIT, TIMER, 43},
+        {RAISED_BY_APIC_TIMER, TIMER, 0},
+    };
+    for (u32 i = 0; i < ARRAY_SIZE(all); i++)
+        add_firing(1000 * (i + 1), all[i].source, all[i].vector, all[i].lateness);
+}
+
+/* Between two that are handled: what is not handled has no lateness, so it has no jitter. */
+static void add_unhandled(u64 time)
+{
+    add_exit(time, EXIT_CPUID, 0, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, time - 90, 0); /* dropped: the next is not merged */
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, 0, time - 80, 0);
+    add_raise(RAISED_BY_APIC_TIMER, TIMER, RAISE_MERGED, time - 60, 0);
+    add_injection(TIMER);
+    add_eoi(time);
+}
+
+static void expect_told(const char *show, const char *const *parts, size_t count)
+{
+    struct pass pass = ask(show, 1, 1);
+    struct result result = run(&pass, scratch_path("t"));
+    char *text = tell(&pass, &result);
+    for (size_t i = 0; i < count; i++)
+        cr_expect(strstr(text, parts[i]), "%s is not in %s", parts[i], text);
+    free(text);
+    pass.view->end(result.state);
+}
+
+Test(timers, jitter_is_to_the_one_before_of_the_same_source_and_vector)
+{
+    static const char *const tables[] = {
+        "\"jitter\":[\n"
+        "{\"source\":\"APIC "
+        "timer\",\"vector\":\"0xec\",\"low_ns\":0,\"high_ns\":0,\"samples\":1},\n"
+        "{\"source\":\"APIC "
+        "timer\",\"vector\":\"0xec\",\"low_ns\":20,\"high_ns\":20,\"samples\":1},\n"
+        "{\"source\":\"APIC "
+        "timer\",\"vector\":\"0xec\",\"low_ns\":30,\"high_ns\":30,\"samples\":1},\n"
+        "{\"source\":\"APIC "
+        "timer\",\"vector\":\"0xec\",\"low_ns\":80,\"high_ns\":80,\"samples\":1},\n"
+        "{\"source\":\"PIT\",\"vector\":\"0xec\",\"low_ns\":7,\"high_ns\":7,\"samples\":1}\n"
+        "]",
+    };
+    add_one_by_one();
+    add_unhandled(9000);
+    end_trace();
+    expect_told("histogram", tables, ARRAY_SIZE(tables));
+}
+
+/* Lateness that swings by 1, 2, ... 100 ns, so that percentiles of jitter are their numbers. */
+Test(timers, percentiles_of_jitter)
+{
+    static const char *const cells[] = {
+        "\"jitter_min_ns\":1,",     "\"jitter_max_ns\":100,", "\"jitter_avg_ns\":50,",
+        "\"jitter_p50_ns\":50,",    "\"jitter_p90_ns\":90,",  "\"jitter_p99_ns\":99,",
+        "\"jitter_p99_9_ns\":100,",
+    };
+    u64 lateness = 60;
+    add_firing(1000, RAISED_BY_APIC_TIMER, TIMER, lateness);
+    for (u32 i = 1; i <= 100; i++) {
+        lateness = i % 2 ? lateness + i : lateness - i;
+        add_firing(1000 * (i + 1), RAISED_BY_APIC_TIMER, TIMER, lateness);
+    }
+    end_trace();
+    expect_told("stats", cells, ARRAY_SIZE(cells));
+}
+
+/* --- the log --- */
+
 static char *log_of(const char *path, u64 rows)
 {
     char *text = NULL;
@@ -279,18 +382,6 @@ static const char *random_trace(u32 chunks, u32 exits)
             end_chunk();
     }
     return end_trace();
-}
-
-static char *tell(const struct pass *pass, const struct result *result)
-{
-    char *text = NULL;
-    size_t length;
-    FILE *file = open_memstream(&text, &length);
-    struct output *out = output_new(file, OUTPUT_JSON);
-    pass->view->tell(result->state, &pass->query, out);
-    cr_assert_eq(output_end(out).code, OK);
-    fclose(file);
-    return text;
 }
 
 /* Through a partial file's bytes. */
@@ -384,5 +475,143 @@ Test(timers, all_firings_are_accounted_for)
     pass.view->end(all.state);
     pass.view->end(first.state);
     pass.view->end(last.state);
+    free(path);
+}
+
+/* Handled ones that have no jitter. */
+static u64 first_ones(const struct firings *f)
+{
+    u64 count = 0;
+    for (u32 i = 0; i < f->rows.count; i++) {
+        const struct firing_row *row = tally_at(&f->rows, i);
+        count += row->lateness.count - row->jitter.count;
+    }
+    return count;
+}
+
+static u64 rows_with_lateness(const struct firings *f)
+{
+    u64 count = 0;
+    for (u32 i = 0; i < f->rows.count; i++)
+        count += ((struct firing_row *)tally_at(&f->rows, i))->lateness.count > 0;
+    return count;
+}
+
+/* One of each row has no predecessor; where something is missing in between, one on each side. */
+Test(timers, all_but_the_first_have_a_jitter)
+{
+    char *path = strdup(random_trace(30, 5));
+    struct pass pass = ask("histogram", 1, 1), one = ask("histogram", 1, 3),
+                three = ask("histogram", 3, 3);
+    struct result all = run(&pass, path), first = run(&one, path), last = run(&three, path);
+    u64 sides = first_ones(first.state) + first_ones(last.state);
+    cr_expect_gt(rows_with_lateness(all.state), 10);
+    cr_expect_eq(first_ones(all.state), rows_with_lateness(all.state));
+    cr_assert(pass.view->merge(first.state, last.state, false));
+    cr_expect_eq(first_ones(first.state), sides);
+    cr_expect_gt(sides, rows_with_lateness(first.state));
+    pass.view->end(all.state);
+    pass.view->end(first.state);
+    pass.view->end(last.state);
+    free(path);
+}
+
+/* --- partial files that nobody saved --- */
+
+enum { ENDS_AT = 4 }; /* the byte after the number of rows, a source and a vector of two bytes */
+
+static struct firing_row *row_of(struct firings *f)
+{
+    return tally_find(&f->rows, RAISED_BY_APIC_TIMER, TIMER);
+}
+
+static void leave(struct firings *f)
+{
+    (void)f;
+}
+
+static void add_jitter(struct firings *f)
+{
+    histogram_add(&row_of(f)->jitter, 1, 1);
+}
+
+static void take_jitter(struct firings *f)
+{
+    histogram_free(&row_of(f)->jitter);
+    row_of(f)->jitter = (struct histogram){0};
+}
+
+/* As many as there should be, but longer than the difference of any two of the row. */
+static void stretch_jitter(struct firings *f)
+{
+    u64 count = row_of(f)->jitter.count;
+    take_jitter(f);
+    histogram_add(&row_of(f)->jitter, row_of(f)->lateness.max - row_of(f)->lateness.min + 1, count);
+}
+
+static void add_jitter_behind_gap(struct firings *f)
+{
+    f->gap = true;
+    add_jitter(f);
+}
+
+static void take_jitter_behind_gap(struct firings *f)
+{
+    f->gap = true;
+    take_jitter(f);
+}
+
+static void move_first(struct firings *f)
+{
+    row_of(f)->first = row_of(f)->lateness.max + 1;
+}
+
+static void move_last(struct firings *f)
+{
+    row_of(f)->last = row_of(f)->lateness.max + 1;
+}
+
+static void forget_last(struct firings *f)
+{
+    row_of(f)->has_last = false;
+}
+
+static void handle_more_than_injected(struct firings *f)
+{
+    row_of(f)->injected--;
+}
+
+static const char *load_changed(const char *path, void (*change)(struct firings *), u8 ends)
+{
+    struct pack pack = {0};
+    struct pass pass = ask("histogram", 1, 1);
+    struct result result = run(&pass, path);
+    void *loaded = pass.view->begin(&pass.query);
+    change(result.state);
+    pass.view->save(result.state, &pack);
+    pack.data[ENDS_AT] |= ends;
+    struct unpack unpack = {.data = pack.data, .length = pack.length};
+    pass.view->load(loaded, &unpack);
+    free(pack.data);
+    pass.view->end(loaded);
+    pass.view->end(result.state);
+    return unpack.wrong;
+}
+
+Test(timers, impossible_jitter_is_refused)
+{
+    static void (*const wrong[])(struct firings *) = {
+        add_jitter, take_jitter, stretch_jitter, add_jitter_behind_gap,
+        move_first, move_last,   forget_last,    handle_more_than_injected,
+    };
+    for (u32 i = 0; i < 5; i++)
+        add_firing(1000 * (i + 1), RAISED_BY_APIC_TIMER, TIMER, i * i);
+    char *path = strdup(end_trace());
+    cr_expect_null(load_changed(path, leave, 0));
+    cr_expect_null(load_changed(path, take_jitter_behind_gap, 0));
+    for (u32 i = 0; i < ARRAY_SIZE(wrong); i++)
+        cr_expect_str_eq(load_changed(path, wrong[i], 0),
+                         "lateness and jitter of a source do not agree", "change %u", i);
+    cr_expect_str_eq(load_changed(path, leave, 4), "a source's ends are impossible");
     free(path);
 }
