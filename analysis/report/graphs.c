@@ -156,7 +156,7 @@ static void put_curves(FILE *out, const struct curves *c, enum unit unit, const 
         .ticks = percentiles,
     };
     plot(&p, PLOT_LINES,
-         "A line for each key, from its fastest sample at the left to its slowest at the right. "
+         "A line for each key, from its smallest sample at the left to its largest at the right. "
          "The table has the percentiles in numbers.",
          c->x, GRID + 1, 0, c->series, c->count);
 }

@@ -1,7 +1,7 @@
 /*
- * The section on timers: by source and vector how late handlers began, as curves and in numbers,
- * what became of the firings, and the latest of them with the commands that lead there. Traces
- * without records of requests (TRACE_WITH_RAISES) only tell what was programmed.
+ * The section on timers: by source and vector how late handlers began and how much that varied, as
+ * curves and in numbers, what became of the firings, and the latest of them with the commands that
+ * lead there. Traces without records of requests (TRACE_WITH_RAISES) only tell what was programmed.
  */
 #include "analysis/report/draw.h"
 #include "analysis/report/html.h"
@@ -41,6 +41,9 @@ static void draw_lateness(FILE *out, const struct findings *f)
                 "From due to requested by percentile",
                 "All were requested at the moment at which they were due: no time was lost waiting "
                 "for an exit.");
+    draw_curves(out, f, answer_table(answer, "jitter"), "timers-jitter",
+                "Jitter by percentile: how much lateness differed from one to the next",
+                "No two in a row differed in how late they were handled: there is no jitter.");
     draw_source(out, f, answer);
 }
 

@@ -195,8 +195,10 @@ for (const s of document.querySelectorAll("script.answer")) { const j = JSON.par
 const values = (id, title) => { const column = [...document.querySelectorAll(`#${id} th`)].findIndex(th => th.textContent.startsWith(title));
     say(id, rows(id).length, rows(id).map(r => r.cells[column].dataset.v ?? "null").join(",")); };
 values("timers-fates", "Fired"); values("timers-times", "p99"); values("timers-programming", "Programmed"); values("timers-worst", "Lateness");
-const late = JSON.parse(document.querySelector("#timers-lateness .points").textContent);
-say("lateness", late.yunit, late.series.map(s => s.name + " " + Math.max(...s.y)).join(","));
+for (const kind of ["lateness", "jitter"]) {
+    const curves = JSON.parse(document.querySelector(`#timers-${kind} .points`).textContent);
+    say(kind, curves.yunit, curves.series.map(s => s.name + " " + Math.max(...s.y)).join(","));
+}
 const points = JSON.parse(document.querySelector("#exits-over-time .points").textContent);
 say("plotted", Math.round(points.series.flatMap(s => s.y).reduce((a, b) => a + b, 0) * points.step / 1e9));
 const offset = JSON.parse(document.querySelector("#time-offset .points").textContent);
@@ -244,9 +246,11 @@ same times-of-timers "$(rows lateness_p99_ns timers "$trace")" "$(told timers-ti
 same rows-of-programming "$("$hindvisor" analyze timers "$trace" --format json | grep -oE '"programmed":[0-9]+' | awk -F: '{ list = list (n++ ? "," : "") $2 } END { print n, list }')" \
     "$(told timers-programming)"
 same rows-of-late-firings "$(rows lateness_ns timers "$trace" --show worst --rows 20)" "$(told timers-worst)"
-# Each curve ends at the largest lateness; one of 0 is at 1 ns.
-same curves-of-timers "ns $("$hindvisor" analyze timers "$trace" --format csv | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-    $at["injected"] { max = $at["lateness_max_ns"]; printf "%s%s %s %d", (n++ ? "," : ""), $at["source"], $at["vector"], max ? max : 1 }')" "$(told lateness)"
+# Each curve ends at the largest of its kind; one of 0 is at 1 ns.
+for kind in lateness jitter; do
+    same "curves-of-$kind" "ns $("$hindvisor" analyze timers "$trace" --format csv | awk -F, -v kind=$kind 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        (max = $at[kind "_max_ns"]) != "" { printf "%s%s %s %d", (n++ ? "," : ""), $at["source"], $at["vector"], max ? max : 1 }')" "$(told $kind)"
+done
 same points-of-the-offset "$(rows time_ns time "$trace" --show freq --intervals 500 | cut -d' ' -f1) mean drift,ahead of the host" "$(told offset-points)"
 same plots-have-all-exits "$("$hindvisor" info --format json "$trace" | grep -oE '"exits": *[0-9]+' | head -1 | grep -oE '[0-9]+')" "$(told plotted)"
 same at-most-2000-points true "$(told most-points | cut -d' ' -f1)"

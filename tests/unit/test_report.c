@@ -280,6 +280,7 @@ static void expect_timers(const char *page, bool told)
         cr_expect_eq(occurrences(page, id), told, "%s", parts[i]);
     }
     cr_expect_eq(occurrences(page, "All that were handled were handled at the moment"), told);
+    cr_expect_eq(occurrences(page, "No two in a row differed in how late"), told);
     cr_expect_eq(occurrences(page, " id=\"timers-programming\""), 1);
     cr_expect_eq(occurrences(page, "has no records of requests of interrupts"), !told);
     cr_expect_eq(occurrences(page, "has no records of them: how late timers were is not known"),
