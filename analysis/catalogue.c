@@ -292,8 +292,7 @@ static struct failure put(struct catalogue *c, const char *path, u64 modified)
     return failure.code ? failure : last;
 }
 
-/* --- the walk
- * -------------------------------------------------------------------------------------- */
+/* --- the walk ---------------------------------------------------------------------------- */
 
 static struct failure look(struct catalogue *c, const char *path, u64 modified)
 {

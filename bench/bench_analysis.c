@@ -22,8 +22,7 @@ static const struct question {
     {"io", "stats", 0},
 };
 
-/* --- passes
- * ---------------------------------------------------------------------------------------- */
+/* --- passes ------------------------------------------------------------------------------ */
 
 /* When none is named; it goes away with this program. */
 static const char *made_up_trace(void)

@@ -64,8 +64,7 @@ struct ask {
     bool symbols;
 };
 
-/* --- options
- * ---------------------------------------------------------------------------------------- */
+/* --- options ----------------------------------------------------------------------------- */
 
 static int bad(const char *what)
 {
@@ -152,8 +151,7 @@ static int find_view(struct ask *ask, const char *name)
     return 0;
 }
 
-/* --- running
- * ----------------------------------------------------------------------------------------- */
+/* --- running ----------------------------------------------------------------------------- */
 
 /* A view that prints as it goes. */
 static struct failure stream(struct ask *ask, const char *path, struct result *result)

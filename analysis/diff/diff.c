@@ -10,7 +10,7 @@ enum { CONFIRM = 3 };
 
 struct side {
     struct moments moments;
-    const struct manifest *other; /* kinds that this one's format lacks are passed over */
+    const struct manifest *other;      /* kinds that this one's format lacks are passed over */
     struct moment window[DIFF_WINDOW]; /* a ring */
     u32 at, count;
     bool ended;
@@ -218,8 +218,7 @@ static void pass_difference(struct diff *d)
     }
 }
 
-/* --- the traces
- * ----------------------------------------------------------------------------------- */
+/* --- the traces -------------------------------------------------------------------------- */
 
 /* By A's next record: exits themselves may have been dropped with the observations. */
 static void show_progress(struct diff *d)

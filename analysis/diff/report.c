@@ -46,8 +46,7 @@ static void each_setting(FILE *out, struct trace *const traces[DIFF_SIDES], sett
     }
 }
 
-/* --- a record against a record
- * -------------------------------------------------------------------- */
+/* --- a record against a record ----------------------------------------------------------- */
 
 static const struct diff_first *first_of(const struct diff_result *result)
 {
@@ -89,8 +88,7 @@ static bool has_both(const struct diff_first *first)
            (first->kind == DIFF_VALUE || first->kind == DIFF_TIMING);
 }
 
-/* --- table
- * ------------------------------------------------------------------------------------------- */
+/* --- table ------------------------------------------------------------------------------- */
 
 static void print_setting(FILE *out, const char *key, const char *a, const char *b)
 {
@@ -207,8 +205,7 @@ void diff_print_table(FILE *out, const struct diff_result *result,
     print_reasons(out, result);
 }
 
-/* --- JSON
- * -------------------------------------------------------------------------------------------- */
+/* --- JSON -------------------------------------------------------------------------------- */
 
 static const char *separator; /* before the next element of the array being written */
 

@@ -53,8 +53,7 @@ bool exit_key(u32 by, const struct exit_columns *exits, size_t i, u64 *a, u64 *b
     }
 }
 
-/* --- words
- * ---------------------------------------------------------------------------------------- */
+/* --- words ------------------------------------------------------------------------------- */
 
 static const char *way(u64 way, const char *in, const char *out)
 {

@@ -70,8 +70,7 @@ static void exits_end(void *state)
     free(s);
 }
 
-/* --- taking
- * ---------------------------------------------------------------------------------------- */
+/* --- taking ------------------------------------------------------------------------------ */
 
 /* The distance, or 0 if it goes back. */
 static u64 forward(struct exits_state *s, u64 from, u64 to)
@@ -198,8 +197,7 @@ static struct failure exits_take(void *state, const struct slice *slice, struct 
     return NO_FAILURE;
 }
 
-/* --- merging
- * --------------------------------------------------------------------------------------- */
+/* --- merging ----------------------------------------------------------------------------- */
 
 static void add_parts(struct parts *to, const struct parts *from)
 {
@@ -299,8 +297,7 @@ static void exits_load(void *state, struct unpack *unpack)
         load_row(s, unpack);
 }
 
-/* --- telling
- * ---------------------------------------------------------------------------------------- */
+/* --- telling ----------------------------------------------------------------------------- */
 
 static u64 samples_of(const struct exit_row *row)
 {

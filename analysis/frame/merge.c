@@ -53,8 +53,7 @@ static struct failure find_places(char *const *paths, size_t count, struct part 
     return NO_FAILURE;
 }
 
-/* --- one trace after the other, part by part
- * --------------------------------------------------------- */
+/* --- one trace after the other, part by part --------------------------------------------- */
 
 /* The trace being joined, and how far it has been. */
 struct seam {

@@ -141,7 +141,10 @@ static void render_signed(const struct output *out, const struct cell *cell, cha
 {
     char digits[WIDE_DIGITS + 1];
     bool plus = out->format == OUTPUT_TABLE && cell->number;
-    snprintf(to, CELL_LENGTH, "%s%s", cell->kind == CELL_NEGATIVE ? "-" : plus ? "+" : "",
+    snprintf(to, CELL_LENGTH, "%s%s",
+             cell->kind == CELL_NEGATIVE ? "-"
+             : plus                      ? "+"
+                                         : "",
              wide(cell->number, digits));
 }
 
@@ -171,8 +174,7 @@ static bool is_quoted(const struct output *out, size_t column, const struct cell
            (cell->kind == CELL_NUMBER && out->columns[column].type == CELL_HEX);
 }
 
-/* --- rows
- * ------------------------------------------------------------------------------------------ */
+/* --- rows -------------------------------------------------------------------------------- */
 
 static void json_row(struct output *out, const struct cell *row)
 {
@@ -247,8 +249,7 @@ static void table_lines(struct output *out, const struct cell *row)
     }
 }
 
-/* --- tables
- * ---------------------------------------------------------------------------------------- */
+/* --- tables ------------------------------------------------------------------------------ */
 
 static void table_head(struct output *out)
 {

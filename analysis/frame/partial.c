@@ -11,8 +11,7 @@
 enum { PARTIAL_VERSION = 4, HASH_SIZE = 8, MAGIC_SIZE = 8, PARTIAL_MAX = 1 << 30 };
 static const char magic[MAGIC_SIZE + 1] = "HNDPart1";
 
-/* --- fields, once for both directions
- * -------------------------------------------------------------- */
+/* --- fields, once for both directions ---------------------------------------------------- */
 
 #define SUBJECT_TEXTS(T) T(name) T(processor) T(host_cpu)
 #define SUBJECT_NUMBERS(N) \
@@ -95,8 +94,7 @@ static void load_head(struct unpack *unpack, struct pass *pass, struct result *r
     load_result(unpack, result);
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------- */
+/* --- writing ----------------------------------------------------------------------------- */
 
 static bool write_all(const char *path, const struct pack *pack)
 {
@@ -133,8 +131,7 @@ struct failure partial_write(const char *path, const struct pass *pass, const st
     return failure;
 }
 
-/* --- reading
- * ----------------------------------------------------------------------------------------- */
+/* --- reading ----------------------------------------------------------------------------- */
 
 static struct failure load_state(struct unpack *unpack, struct pass *pass, struct result *result)
 {

@@ -23,8 +23,7 @@ struct walk {
     u64 next_exit; /* that a whole trace goes on with */
 };
 
-/* --- the subject
- * ----------------------------------------------------------------------------------- */
+/* --- the subject ------------------------------------------------------------------------- */
 
 u64 trace_identity(struct trace *trace)
 {
@@ -58,8 +57,7 @@ static void describe(struct trace *trace, struct subject *subject)
     snprintf(subject->host_cpu, sizeof(subject->host_cpu), "%s", m->host_cpu);
 }
 
-/* --- which chunks
- * ----------------------------------------------------------------------------------- */
+/* --- which chunks ------------------------------------------------------------------------ */
 
 /* The first chunk that holds exit `exit` or a later one. */
 static size_t chunk_of(struct trace *trace, u64 exit)
@@ -90,8 +88,7 @@ static void choose_chunks(const struct walk *w)
     r->chunks = r->range_chunks * w->pass->shard / w->pass->shards - from;
 }
 
-/* --- slices
- * ----------------------------------------------------------------------------------------- */
+/* --- slices ------------------------------------------------------------------------------ */
 
 static u64 cell(const u64 *column, size_t row)
 {
@@ -184,8 +181,7 @@ static void take_batch(struct walk *w, const struct trace_batch *batch)
     pass_time(w, batch, end, batch->exits);
 }
 
-/* --- chunks
- * ------------------------------------------------------------------------------------------ */
+/* --- chunks ------------------------------------------------------------------------------ */
 
 /* What time passed in a chunk that cannot be read shows later. */
 static void pass_gap(struct walk *w)
@@ -278,8 +274,7 @@ static struct failure walk_chunks(struct walk *w)
     return NO_FAILURE;
 }
 
-/* --- the pass
- * ---------------------------------------------------------------------------------------- */
+/* --- the pass ---------------------------------------------------------------------------- */
 
 /* true: somebody wants times. */
 static bool wish(const struct walk *w, struct column_wishes *wishes)

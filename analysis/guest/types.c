@@ -164,8 +164,7 @@ void types_free(struct types *types)
     *types = (struct types){0};
 }
 
-/* --- types
- * ---------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------- */
 
 /* false: there is no such type, or it is void. */
 static bool get(const struct types *t, u32 number, struct btf_type *type)
@@ -250,8 +249,7 @@ bool types_size(const struct types *t, const char *name, u64 *size)
     return number && size_of(t, number, size);
 }
 
-/* --- members
- * --------------------------------------------------------------------------------------- */
+/* --- members ----------------------------------------------------------------------------- */
 
 struct place {
     u32 type;

@@ -135,8 +135,7 @@ static struct request_sink request_sink_of(struct interrupts_state *s)
     return (struct request_sink){s, on_answered, on_unanswered, on_unanswered, on_unasked};
 }
 
-/* --- taking
- * ---------------------------------------------------------------------------------------- */
+/* --- taking ------------------------------------------------------------------------------ */
 
 static bool take_raise(struct interrupts_state *s, const struct slice *slice,
                        const struct interrupt_event *event)
@@ -218,8 +217,7 @@ static struct failure interrupts_take(void *state, const struct slice *slice, st
     return good ? NO_FAILURE : fail(NO_SPACE, "there is no memory for the interrupts");
 }
 
-/* --- merging
- * ---------------------------------------------------------------------------------------- */
+/* --- merging ----------------------------------------------------------------------------- */
 
 static bool merge_row(struct interrupts_state *s, const struct interrupt_row *from)
 {
@@ -267,8 +265,7 @@ static bool interrupts_merge(void *state, const void *next, bool follows)
            service_join(&s->service, &other->service, follows, again, &sink);
 }
 
-/* --- as bytes
- * ---------------------------------------------------------------------------------------- */
+/* --- as bytes ---------------------------------------------------------------------------- */
 
 static void save_attempt(const struct attempt *a, struct pack *pack)
 {
@@ -354,8 +351,7 @@ static void interrupts_load(void *state, struct unpack *unpack)
     service_load(&s->service, unpack);
 }
 
-/* --- telling
- * ---------------------------------------------------------------------------------------- */
+/* --- telling ----------------------------------------------------------------------------- */
 
 static int by_injected(const void *left, const void *right)
 {

@@ -68,8 +68,7 @@ static void io_end(void *state)
     free(s);
 }
 
-/* --- taking
- * ----------------------------------------------------------------------------------------- */
+/* --- taking ------------------------------------------------------------------------------ */
 
 static struct io_row *find_row(struct io_state *s, u64 a, u64 b)
 {
@@ -117,8 +116,7 @@ static struct failure io_take(void *state, const struct slice *slice, struct out
     return NO_FAILURE;
 }
 
-/* --- merging
- * ---------------------------------------------------------------------------------------- */
+/* --- merging ----------------------------------------------------------------------------- */
 
 static bool merge_row(struct io_state *s, const struct io_row *from)
 {
@@ -206,8 +204,7 @@ static void io_load(void *state, struct unpack *unpack)
     }
 }
 
-/* --- telling
- * ------------------------------------------------------------------------------------------ */
+/* --- telling ----------------------------------------------------------------------------- */
 
 static int by_accesses(const void *left, const void *right)
 {

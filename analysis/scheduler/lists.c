@@ -160,8 +160,7 @@ const struct view scheduler_map = {
     .take = map_take,
 };
 
-/* --- log
- * ---------------------------------------------------------------------------------------- */
+/* --- log --------------------------------------------------------------------------------- */
 
 static const struct column log_columns[] = {
     {"time_ns", "Guest ns", CELL_NS}, {"cpu", "CPU", CELL_COUNT},

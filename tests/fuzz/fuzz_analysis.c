@@ -19,8 +19,7 @@ enum { HZ = 1000, PIECE = 100 };
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-/* --- partial files
- * -------------------------------------------------------------------------------- */
+/* --- partial files ----------------------------------------------------------------------- */
 
 static void parse_partial(const u8 *data, size_t size)
 {
@@ -40,8 +39,7 @@ static void parse_partial(const u8 *data, size_t size)
     free(copy);
 }
 
-/* --- blocks
- * --------------------------------------------------------------------------------------- */
+/* --- blocks ------------------------------------------------------------------------------ */
 
 static bool decode(struct codec *codec, const u8 *data, size_t size, struct block_header *header)
 {

@@ -233,8 +233,7 @@ static struct fake_exit guest(struct vcpu *v, const struct fake_entry *entry)
     return exit;
 }
 
-/* --- record, then replay
- * -------------------------------------------------------------------------- */
+/* --- record, then replay ----------------------------------------------------------------- */
 
 static struct run run;
 static struct recorded recorded;

@@ -148,8 +148,7 @@ static u64 record(const u8 *data, size_t size, bool interrupts)
     return mix64(vcpu_hash(&h->vcpu) ^ mix64(memory_hash(memory) ^ machine_hash(&h->machine)));
 }
 
-/* --- replaying
- * ------------------------------------------------------------------------------------ */
+/* --- replaying --------------------------------------------------------------------------- */
 
 static bool next_block(struct log_cursor *cursor, const u8 **block, u32 *length)
 {

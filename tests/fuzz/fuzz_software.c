@@ -235,8 +235,7 @@ static void run(const u8 *data, size_t size, enum way way, u64 end, struct outco
     go(way, o);
 }
 
-/* --- comparing
- * ------------------------------------------------------------------------------------ */
+/* --- comparing --------------------------------------------------------------------------- */
 
 static const char *const names[] = {"again", "cut into entries", "by generic handlers alone",
                                     "by generic handlers, cut"};

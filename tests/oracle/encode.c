@@ -24,8 +24,7 @@ bool chance(struct generator *g, u32 percent)
     return below(g, 100) < percent;
 }
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------ */
+/* --- bytes ------------------------------------------------------------------------------- */
 
 void put(struct generator *g, u64 value, u32 size)
 {
@@ -118,8 +117,7 @@ u8 rex_of_place(const struct place *p)
     return rex | (p->index < 16 && p->index & 8 ? 2 : 0);
 }
 
-/* --- preparing and cleaning up
- * --------------------------------------------------------------------------- */
+/* --- preparing and cleaning up ----------------------------------------------------------- */
 
 void put_opsize(struct generator *g, u32 size)
 {

@@ -42,8 +42,7 @@ static u8 bits_of(u64 number)
     return options.bits ? (u8)options.bits : bits[number % ARRAY_SIZE(bits)];
 }
 
-/* --- narrowing a difference down
- * ------------------------------------------------------------------ */
+/* --- narrowing a difference down --------------------------------------------------------- */
 
 /* The same test with only its first pieces. */
 static struct test shortened(const struct test *t, u32 pieces)
@@ -86,8 +85,7 @@ static void explain(const struct test *t, u64 number, const struct outcome *firs
     show_difference(t, &t->before, first_native, first_software);
 }
 
-/* --- the run
- * ---------------------------------------------------------------------------------------- */
+/* --- the run ----------------------------------------------------------------------------- */
 
 static void count_forms(const struct test *t, u64 end)
 {

@@ -189,8 +189,7 @@ static void serve(void)
     kernel(SYS_exit_group, 0, 0, 0);
 }
 
-/* --- the parent
- * ------------------------------------------------------------------------------------ */
+/* --- the parent -------------------------------------------------------------------------- */
 
 static bool map_shared(u64 at, u64 size, int protection)
 {

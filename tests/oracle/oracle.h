@@ -118,8 +118,7 @@ bool native_start(const struct memory_image images[IMAGES], const u8 *read_only)
 bool native_run(u32 count);
 void native_stop(void);
 
-/* --- software.c
- * ----------------------------------------------------------------------------------- */
+/* --- software.c -------------------------------------------------------------------------- */
 enum variant {
     VARIANT_FAST,
     VARIANT_STEPS /* an entry each instruction */,
@@ -130,15 +129,13 @@ void software_start(const struct memory_image images[IMAGES], const u8 *read_onl
 /* Returns the guest count that passed. */
 u64 software_run(const struct test *, struct outcome *, enum variant);
 
-/* --- compare.c
- * ------------------------------------------------------------------------------------- */
+/* --- compare.c --------------------------------------------------------------------------- */
 bool same_outcome(const struct test *, const struct outcome *native,
                   const struct outcome *software);
 void show_difference(const struct test *, const struct state *before, const struct outcome *native,
                      const struct outcome *software);
 
-/* --- forms.c
- * ---------------------------------------------------------------------------------------- */
+/* --- forms.c ----------------------------------------------------------------------------- */
 enum operands { NO_MODRM, RM, MEMORY, REGISTERS };
 enum immediate { NO_IMM, IMM8, IMM16, IMMZ, IMMV, IMM_MOFFS, IMM_ENTER, IMM_REL8, IMM_REL32 };
 enum prefix_set { PLAIN = 1, WITH_66 = 2, WITH_F3 = 4, WITH_F2 = 8 };

@@ -170,8 +170,7 @@ static bool choose_hooks(char **addresses, int count)
     return all.hooks;
 }
 
-/* --- the replay
- * ------------------------------------------------------------------------------------ */
+/* --- the replay -------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

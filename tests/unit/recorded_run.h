@@ -110,8 +110,7 @@ static inline void counted_world_init(struct counted_world *w)
         .world = {&ops}, .step = 700, .typed = "hello", .look_every = 2, .stop_after = ~0u};
 }
 
-/* --- recording
- * ------------------------------------------------------------------------------------ */
+/* --- recording --------------------------------------------------------------------------- */
 
 struct run {
     struct rig rig;
@@ -166,8 +165,7 @@ static inline void run_record(struct run *run, struct recorded *out, u64 seed)
     hypervisor_run(h);
 }
 
-/* --- replaying
- * -------------------------------------------------------------------------------------- */
+/* --- replaying --------------------------------------------------------------------------- */
 
 struct run_reader {
     const struct recorded *from;
@@ -200,8 +198,7 @@ static inline void run_replay(struct run *run, const struct recorded *from)
         cursors[i]->context = NULL;
 }
 
-/* --- records one by one
- * ------------------------------------------------------------------------------- */
+/* --- records one by one ------------------------------------------------------------------ */
 
 struct record_list {
     u32 count;

@@ -157,8 +157,7 @@ Test(analysis, impossible_histograms_are_refused)
     cr_expect(load_numbers(wraps, ARRAY_SIZE(wraps)));
 }
 
-/* --- shares
- * ---------------------------------------------------------------------------------------- */
+/* --- shares ------------------------------------------------------------------------------ */
 
 Test(analysis, shares_add_up_and_are_nowhere_off_by_a_unit)
 {
@@ -185,8 +184,7 @@ Test(analysis, shares_of_enormous_parts_add_up_too)
     cr_expect(parts[0] == 5000 && parts[1] == 5000 && parts[2] == 0);
 }
 
-/* --- rows by key
- * -------------------------------------------------------------------------------------- */
+/* --- rows by key ------------------------------------------------------------------------- */
 
 struct counted {
     struct tally_key key;
@@ -225,8 +223,7 @@ Test(analysis, a_tally_is_full_at_its_limit_and_keeps_what_it_has)
     tally_free(&t);
 }
 
-/* --- bytes
- * --------------------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------- */
 
 Test(analysis, numbers_and_texts_survive)
 {
@@ -283,8 +280,7 @@ Test(analysis, bad_texts_are_refused)
     cr_expect(refuses(nul, sizeof(nul), true));
 }
 
-/* --- positions
- * ------------------------------------------------------------------------------------------- */
+/* --- positions --------------------------------------------------------------------------- */
 
 Test(analysis, positions_are_exits_counts_or_times)
 {
@@ -332,9 +328,7 @@ Test(analysis, positions_are_exits_counts_or_times)
         cr_expect_not(position_parse(bad[i], &bound), "\"%s\"", bad[i]);
 }
 
-/* --- output
- * ------------------------------------------------------------------------------------------------
- */
+/* --- output ------------------------------------------------------------------------------ */
 
 static const struct column columns[] = {
     {"name", "Name", CELL_TEXT}, {"count", "Count", CELL_COUNT}, {"percent", "%", CELL_SHARE},

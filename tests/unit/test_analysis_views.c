@@ -135,8 +135,7 @@ Test(analysis_views, columns_equal_the_records_whichever_are_wished)
     trace_close(trace);
 }
 
-/* --- sums
- * ------------------------------------------------------------------------------------------- */
+/* --- sums -------------------------------------------------------------------------------- */
 
 /* First stamp to last, from the records. */
 static u64 span(const char *path)
@@ -199,8 +198,7 @@ Test(analysis_views, two_ranges_add_up_to_the_whole)
     free(whole);
 }
 
-/* --- positions
- * ---------------------------------------------------------------------------------------- */
+/* --- positions --------------------------------------------------------------------------- */
 
 Test(analysis_views, positions_are_found_as_a_search_of_all_records_finds_them)
 {
@@ -238,8 +236,7 @@ Test(analysis_views, an_empty_range_is_said_to_be_one)
     cr_expect_null(result.state);
 }
 
-/* --- shards
- * --------------------------------------------------------------------------------------------- */
+/* --- shards ------------------------------------------------------------------------------ */
 
 /* --- shards of a guest that sets its TSC -------------------------------------------------------
  */
@@ -529,9 +526,7 @@ Test(analysis_views, traces_add_up)
     free(b);
 }
 
-/* --- damage
- * ------------------------------------------------------------------------------------------------
- */
+/* --- damage ------------------------------------------------------------------------------ */
 
 Test(analysis_views, a_damaged_block_is_left_out_and_named)
 {

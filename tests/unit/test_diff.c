@@ -245,8 +245,7 @@ Test(diff, runs_that_part_are_said_to)
     end();
 }
 
-/* --- reports
- * ---------------------------------------------------------------------------------------- */
+/* --- reports ----------------------------------------------------------------------------- */
 
 static char *print(void (*report)(FILE *, const struct diff_result *, struct trace *const *))
 {

@@ -225,8 +225,7 @@ Test(exits, an_exception_during_delivery_makes_a_double_fault)
     cr_assert_eq(fake_cpu_last_entry()->error, 0);
 }
 
-/* --- moving on
- * ------------------------------------------------------------------------------------ */
+/* --- moving on --------------------------------------------------------------------------- */
 
 Test(exits, skipping_ends_shadows_and_keeps_nmi_blocking)
 {

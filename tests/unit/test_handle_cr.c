@@ -128,8 +128,7 @@ Test(handle_cr, every_change_of_owned_cr4_bits_is_one_that_the_model_lacks)
     cr_assert_eq(guest_reads_cr4(), PAE);
 }
 
-/* --- modes
- * ------------------------------------------------------------------------------------------ */
+/* --- modes ------------------------------------------------------------------------------- */
 
 /* From flat 32-bit code to paging with LME: IA-32e mode is on (SDM 10.8.5). */
 Test(handle_cr, paging_with_lme_enters_ia32e_mode)
@@ -170,8 +169,7 @@ Test(handle_cr, ia32e_mode_is_not_entered_from_a_64_bit_segment)
     cr_assert(!move_to(0, PG | PE | CD));
 }
 
-/* --- PAE's four entries
- * ----------------------------------------------------------------------------- */
+/* --- PAE's four entries ------------------------------------------------------------------ */
 
 enum { PDPTES = 0x9020 };
 
@@ -218,8 +216,7 @@ Test(handle_cr, entries_outside_ram_raise_gp)
     cr_assert(!move_to(0, PG | PE | CD));
 }
 
-/* --- CR3, where a processor insists on its exits
- * ------------------------------------------------------ */
+/* --- CR3, where a processor insists on its exits ----------------------------------------- */
 
 Test(handle_cr, cr3_moves_both_ways)
 {

@@ -175,8 +175,7 @@ Test(handle_memory, nobody_answers_elsewhere)
     cr_assert_eq(rig_ram[VGA_HOLE], 0);
 }
 
-/* --- strings and the stack: two memory operands
- * --------------------------------------------------- */
+/* --- strings and the stack: two memory operands ------------------------------------------ */
 
 enum { BUFFER = 0x60000 };
 
@@ -278,8 +277,7 @@ Test(handle_memory, device_to_device)
     cr_assert_eq(m->lapic.svr & 0xff, 0x31);
 }
 
-/* --- other modes
- * ---------------------------------------------------------------------------------------- */
+/* --- other modes ------------------------------------------------------------------------- */
 
 Test(handle_memory, thirty_two_bit_code)
 {
@@ -355,8 +353,7 @@ Test(handle_memory, code_in_the_last_bytes_of_ram)
     cr_assert_eq(v->gpr[RCX], 0x35);
 }
 
-/* --- what is not emulated
- * ----------------------------------------------------------------------------- */
+/* --- what is not emulated ---------------------------------------------------------------- */
 
 static void expect_stopped(u64 gpa)
 {

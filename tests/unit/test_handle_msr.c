@@ -171,8 +171,7 @@ Test(handle_msr, under_the_host_s_clock_a_reading_is_an_input)
     cr_assert_eq(fake.clock_reads, 1);
 }
 
-/* --- the local APIC
- * -------------------------------------------------------------------------------- */
+/* --- the local APIC ---------------------------------------------------------------------- */
 
 Test(handle_msr, the_apic_s_base_and_mode)
 {
@@ -191,8 +190,7 @@ Test(handle_msr, the_apic_s_base_and_mode)
     cr_assert(!write_msr(APIC_BASE, base), "SDM 11.12.5: not from x2APIC straight back");
 }
 
-/* --- EFER
- * ---------------------------------------------------------------------------------------------- */
+/* --- EFER -------------------------------------------------------------------------------- */
 
 Test(handle_msr, efer_bits_that_the_model_has)
 {

@@ -156,8 +156,7 @@ Test(hypervisor, the_nearest_of_the_stops_counts)
     cr_assert_eq(entry(0)->stop_at, 3000);
 }
 
-/* --- HLT
- * ------------------------------------------------------------------------------------------- */
+/* --- HLT --------------------------------------------------------------------------------- */
 
 #define HLT                                            \
     {                                                  \
@@ -274,8 +273,7 @@ Test(hypervisor, a_blocked_nmi_does_not_wake)
     cr_assert_eq(fake_cpu.entry_count, 1);
 }
 
-/* --- arrivals
- * ---------------------------------------------------------------------------------------- */
+/* --- arrivals ---------------------------------------------------------------------------- */
 
 Test(hypervisor, all_that_has_arrived_is_taken_at_the_exit)
 {
@@ -317,8 +315,7 @@ Test(hypervisor, an_end_arrives_and_nothing_after_it)
     cr_assert_eq(fake.ends, 1);
 }
 
-/* --- ends
- * -------------------------------------------------------------------------------------------- */
+/* --- ends -------------------------------------------------------------------------------- */
 
 Test(hypervisor, the_first_reason_sticks)
 {
@@ -427,8 +424,7 @@ Test(hypervisor, an_idle_guest_can_be_stopped)
     cr_assert_eq(run.rig.h.machine.end.reason, END_STOPPED);
 }
 
-/* --- the TPR
- * ----------------------------------------------------------------------------------------- */
+/* --- the TPR ----------------------------------------------------------------------------- */
 
 static void lower_tpr(struct vcpu *vcpu)
 {
@@ -447,8 +443,7 @@ Test(hypervisor, cr8_moves_without_exits_and_lets_interrupts_in)
     cr_assert_eq(entry(2)->event, EVENT(EVENT_EXTERNAL, TIMER_VECTOR));
 }
 
-/* --- what is left behind
- * -------------------------------------------------------------------------------- */
+/* --- what is left behind ----------------------------------------------------------------- */
 
 Test(hypervisor, latencies_are_from_exit_to_entry)
 {
@@ -545,8 +540,7 @@ Test(hypervisor, the_vcpu_s_hash_covers_the_guest_s_fields)
     }
 }
 
-/* --- rules broken on purpose
- * ---------------------------------------------------------------------------- */
+/* --- rules broken on purpose ------------------------------------------------------------- */
 
 Test(hypervisor, sabotage_happens_at_its_exit)
 {

@@ -269,8 +269,7 @@ Test(inject, a_replay_that_disagrees_stops_the_entry)
     cr_assert(!inject_prepare(v));
 }
 
-/* --- an exit during delivery
- * ----------------------------------------------------------------------- */
+/* --- an exit during delivery ------------------------------------------------------------- */
 
 static const struct {
     u32 info, error, length;
@@ -393,8 +392,7 @@ Test(inject, a_fault_while_another_kind_of_event_is_delivered_takes_its_place)
     }
 }
 
-/* --- the TPR
- * ------------------------------------------------------------------------------------------ */
+/* --- the TPR ----------------------------------------------------------------------------- */
 
 Test(inject, the_threshold_is_the_class_that_the_tpr_holds_back)
 {

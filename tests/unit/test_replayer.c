@@ -322,8 +322,7 @@ Test(replayer, a_changed_field_is_found_under_the_host_policy)
     check_fields(CLOCK_HOST);
 }
 
-/* --- records that are gone, too many or out of order
- * ---------------------------------------------- */
+/* --- records that are gone, too many or out of order ------------------------------------- */
 
 /* Rebuilds `changed` from the original's records, `order` of them. */
 static void rebuild(const u32 *order, u32 count)
@@ -443,8 +442,7 @@ Test(replayer, two_swapped_records_are_found)
     swap_each(CLOCK_HOST);
 }
 
-/* --- less than a whole log
- * ------------------------------------------------------------------------- */
+/* --- less than a whole log --------------------------------------------------------------- */
 
 /* Inputs are enough. */
 static void drop_observations(void)

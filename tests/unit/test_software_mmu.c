@@ -311,8 +311,7 @@ Test(software_mmu, a_write_over_two_pages_writes_both_or_none)
     cr_assert_eq(bare_peek(BARE_DATA + 5 * PAGE_SIZE), 0xffffffff);
 }
 
-/* --- EPT
- * ------------------------------------------------------------------------------------------ */
+/* --- EPT --------------------------------------------------------------------------------- */
 
 static void set_ept(u64 gpa, u64 rights)
 {

@@ -521,8 +521,7 @@ Test(trace_files, repair_recovers_chunks_from_the_trace_disk)
     cr_expect_neq(access(scratch_path("trace/disk"), F_OK), 0);
 }
 
-/* --- no room
- * -------------------------------------------------------------------------------------- */
+/* --- no room ----------------------------------------------------------------------------- */
 
 Test(trace_files, a_file_size_limit_stops_the_writer_and_keeps_the_trace)
 {

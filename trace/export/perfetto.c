@@ -228,8 +228,7 @@ static bool put_instant(struct export *x, const struct export_class *class,
     return end_event(x);
 }
 
-/* --- guest events
- * ---------------------------------------------------------------------------------- */
+/* --- guest events ------------------------------------------------------------------------ */
 
 static void put_guest_fields(struct proto *to, const struct export_class *class,
                              const struct export_item *item)
@@ -280,8 +279,7 @@ static bool put_guest(struct export *x, const struct export_class *class,
     return end_packet(x);
 }
 
-/* --- the format
- * ------------------------------------------------------------------------------------ */
+/* --- the format -------------------------------------------------------------------------- */
 
 static bool put(struct export *x, const struct export_item *item)
 {

@@ -161,8 +161,7 @@ static bool put_manifest(struct export *x)
     return good;
 }
 
-/* --- indexes and views
- * ----------------------------------------------------------------------------- */
+/* --- indexes and views ------------------------------------------------------------------- */
 
 static bool make_indexes(struct export *x)
 {
@@ -228,8 +227,7 @@ static bool make_handler_view(struct export *x)
                "  FROM local_timer_exit ORDER BY guest_ns, exit");
 }
 
-/* --- the format
- * --------------------------------------------------------------------------------------- */
+/* --- the format -------------------------------------------------------------------------- */
 
 /* Asked while statements run: indexes of a long trace take minutes. */
 static int stops(void *x)

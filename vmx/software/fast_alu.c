@@ -326,9 +326,7 @@ const op_fn fast_imul_rr[4] = WIDE(imul_rr), fast_imul_rri[4] = WIDE(imul_rri),
             fast_imul_rm[4] = WIDE(imul_rm), fast_mul_r[4] = WIDE(mul_r),
             fast_mul_m[4] = WIDE(mul_m);
 
-/* --- bits
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- bits -------------------------------------------------------------------------------- */
 
 #define BITS(T)                                                                              \
     FAST(bt_ri_##T)                                                                          \

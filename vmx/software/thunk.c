@@ -332,9 +332,7 @@ static void exec_thunk(struct cpu *c, const struct insn *insn)
     finish_operands(c, insn, &f, frame, same);
 }
 
-/* --- by hand
- * ------------------------------------------------------------------------------------------------
- */
+/* --- by hand ----------------------------------------------------------------------------- */
 
 static void exec_crc32(struct cpu *c, const struct insn *insn)
 {
