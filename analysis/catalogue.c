@@ -194,8 +194,7 @@ void catalogue_close(struct catalogue *c)
     free(c);
 }
 
-/* --- one trace -----------------------------------------------------------------------------------
- */
+/* --- one trace --------------------------------------------------------------------------- */
 
 static bool add_batch(struct histogram *reasons, const struct trace_batch *batch)
 {

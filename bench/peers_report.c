@@ -95,8 +95,7 @@ static void print_workloads(const struct results *r, const char *title, enum wha
     }
 }
 
-/* --- targets -----------------------------------------------------------------------------------
- */
+/* --- targets ----------------------------------------------------------------------------- */
 
 static bool verdict(const char *what, double measured, double target, bool at_least)
 {
@@ -181,8 +180,7 @@ bool report_print(const struct results *r, u32 rounds)
     return print_targets(r);
 }
 
-/* --- JSON ---------------------------------------------------------------------------------------
- */
+/* --- JSON -------------------------------------------------------------------------------- */
 
 static void write_sample(FILE *out, const struct sample *s)
 {

@@ -111,8 +111,7 @@ static const char *symbol(void *context, u64 rip, char buffer[NAME_MAX_LENGTH])
     return buffer;
 }
 
-/* --- being told to stop: what was made so far has to go first -----------------------------------
- */
+/* --- being told to stop: what was made so far has to go first ---------------------------- */
 
 static volatile sig_atomic_t told; /* the signal; 0: none yet */
 
@@ -137,8 +136,7 @@ static void watch_signals(void)
     }
 }
 
-/* --- the command --------------------------------------------------------------------------------
- */
+/* --- the command ------------------------------------------------------------------------- */
 
 static struct failure look_at_guest(bool needed, struct guest *guest, struct export_job *job)
 {

@@ -113,8 +113,7 @@ static void drop(struct side *side, u32 records)
     side->count -= records;
 }
 
-/* --- what is found ------------------------------------------------------------------------------
- */
+/* --- what is found ----------------------------------------------------------------------- */
 
 static void keep_first(struct diff *d, struct diff_first *first, enum difference_kind kind)
 {
@@ -151,8 +150,7 @@ static void pass_one(struct diff *d, enum difference_kind kind)
     drop(&d->sides[DIFF_B], 1);
 }
 
-/* --- gaps ---------------------------------------------------------------------------------------
- */
+/* --- gaps -------------------------------------------------------------------------------- */
 
 /* Do both sides agree from A's i-th and B's j-th record on? Where both end is agreement. */
 static bool agree(struct diff *d, u32 i, u32 j)

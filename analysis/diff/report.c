@@ -7,8 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- settings: the manifests' lines that say what was run --------------------------------------
- */
+/* --- settings: the manifests' lines that say what was run -------------------------------- */
 
 static char manifests[DIFF_SIDES][MANIFEST_MAX];
 

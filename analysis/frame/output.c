@@ -115,8 +115,7 @@ void output_object_end(struct output *out)
     out->has_members = true;
 }
 
-/* --- cells to text ------------------------------------------------------------------------------
- */
+/* --- cells to text ----------------------------------------------------------------------- */
 
 static u32 share_decimals(const struct output *out)
 {

@@ -76,8 +76,7 @@ bool position_parse(const char *text, struct bound *bound)
     return parse_time(text, &bound->value);
 }
 
-/* --- finding ------------------------------------------------------------------------------------
- */
+/* --- finding ----------------------------------------------------------------------------- */
 
 struct finder {
     struct trace *trace;

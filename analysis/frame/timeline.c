@@ -79,8 +79,7 @@ static u64 take_due(struct timeline *t, const struct trace_batch *batch, u64 exi
     }
 }
 
-/* --- the exits ---------------------------------------------------------------------------------
- */
+/* --- the exits --------------------------------------------------------------------------- */
 
 void timeline_chunk(struct timeline *t)
 {

@@ -16,8 +16,7 @@
      BIT(CACHE_INSTRUCTIONS))
 #define EVENT_SECTIONS (BIT(CACHE_EVENTS) | BIT(CACHE_TASKS) | BIT(CACHE_LACKS))
 
-/* --- names of addresses ------------------------------------------------------------------------
- */
+/* --- names of addresses ------------------------------------------------------------------ */
 
 static bool name_address(const struct symbolizer *symbolizer, u64 address, char *text, size_t size)
 {
@@ -60,8 +59,7 @@ struct failure facts_kernel(const struct facts *facts)
     return *facts->no_kernel ? fail(UNSUPPORTED, "%s", facts->no_kernel) : NO_FAILURE;
 }
 
-/* --- from the cache -----------------------------------------------------------------------------
- */
+/* --- from the cache ---------------------------------------------------------------------- */
 
 /* Takes a section's memory out of the cache. */
 static void *move(struct cache *cache, enum cache_section section)
@@ -177,8 +175,7 @@ bool facts_cached(struct trace *trace, struct facts *facts)
     return facts_load(trace_path(trace), trace_identity(trace), true, facts);
 }
 
-/* --- to the cache --------------------------------------------------------------------------------
- */
+/* --- to the cache ------------------------------------------------------------------------ */
 
 void facts_keep(struct trace *trace, const struct facts *facts)
 {

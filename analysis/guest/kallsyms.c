@@ -89,8 +89,7 @@ static bool find_token_table(struct kallsyms *k)
     return false;
 }
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------- */
 
 /* Length of the name at `at` and of its length, one byte or two; 0: none is there before `end`. */
 static u32 name_length(const struct guest_range *r, u64 at, u64 end, u32 *prefix)
@@ -188,8 +187,7 @@ static bool find_markers(struct kallsyms *k)
     return false;
 }
 
-/* --- addresses -----------------------------------------------------------------------------------
- */
+/* --- addresses --------------------------------------------------------------------------- */
 
 u64 kallsyms_address(const struct kallsyms *k, u32 index)
 {
@@ -264,8 +262,7 @@ static bool find_addresses(struct kallsyms *k)
     return false;
 }
 
-/* --- all -----------------------------------------------------------------------------------------
- */
+/* --- all --------------------------------------------------------------------------------- */
 
 static bool find_aligned(const struct guest_range *range, u32 alignment, struct kallsyms *k)
 {

@@ -89,8 +89,7 @@ struct failure symbols_read(const struct guest_image *image, struct symbols *sym
                              "built without CONFIG_KALLSYMS, or it is no Linux from 5.4 on");
 }
 
-/* --- looking up ---------------------------------------------------------------------------------
- */
+/* --- looking up -------------------------------------------------------------------------- */
 
 /* Index in by_name of the first name that is not less. */
 static u32 lower_bound(const struct symbols *s, const char *name)

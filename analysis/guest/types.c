@@ -79,8 +79,7 @@ static bool has_bit_fields(const struct btf_type *type)
     return type->info >> 31;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ----------------------------------------------------------------------------- */
 
 bool types_length(const u8 *bytes, u64 room, u64 *length)
 {

@@ -84,8 +84,7 @@ bool requests_join(struct requests *r, const struct requests *next, bool follows
     return good;
 }
 
-/* --- as bytes ----------------------------------------------------------------------------------
- */
+/* --- as bytes ---------------------------------------------------------------------------- */
 
 enum { KNOWN = 1, PENDING = 2, ORPHAN = 4, PARTED = 8 };
 

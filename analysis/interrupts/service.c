@@ -125,8 +125,7 @@ void service_after(const struct service *s, const struct service *next, u32 oper
     perform(then, next, operations, false, &nobody);
 }
 
-/* --- as bytes ----------------------------------------------------------------------------------
- */
+/* --- as bytes ---------------------------------------------------------------------------- */
 
 void service_save(const struct service *s, struct pack *pack)
 {

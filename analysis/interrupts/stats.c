@@ -64,8 +64,7 @@ static void interrupts_end(void *state)
     free(s);
 }
 
-/* --- what comes of those in service -------------------------------------------------------------
- */
+/* --- what comes of those in service ------------------------------------------------------ */
 
 static bool on_ended(void *owner, const struct served *served, u64 time, u64 tsc)
 {
@@ -99,8 +98,7 @@ static struct service_sink sink_of(struct interrupts_state *s)
     return (struct service_sink){s, on_ended, on_unended, on_unmatched};
 }
 
-/* --- what comes of requests --------------------------------------------------------------------
- */
+/* --- what comes of requests -------------------------------------------------------------- */
 
 static struct interrupt_row *row_of_slot(struct interrupts_state *s, u32 slot)
 {

@@ -67,8 +67,7 @@ static void latency_end(void *state)
     free(s);
 }
 
-/* --- taking events ------------------------------------------------------------------------------
- */
+/* --- taking events ----------------------------------------------------------------------- */
 
 static struct task_row *row_of(struct latency_state *s, u32 name)
 {
@@ -167,8 +166,7 @@ static struct failure latency_take(void *state, const struct slice *slice, struc
     return NO_FAILURE;
 }
 
-/* --- merging ------------------------------------------------------------------------------------
- */
+/* --- merging ----------------------------------------------------------------------------- */
 
 static bool merge_row(struct task_row *row, const struct task_row *next)
 {
@@ -269,8 +267,7 @@ static void latency_load(void *state, struct unpack *unpack)
         load_row(&s->rows, unpack);
 }
 
-/* --- telling ------------------------------------------------------------------------------------
- */
+/* --- telling ----------------------------------------------------------------------------- */
 
 static const struct column task_columns[] = {
     {"task", "Task", CELL_TEXT},
@@ -404,8 +401,7 @@ static void latency_tell(const void *state, const struct query *query, struct ou
     tell_totals(state, out);
 }
 
-/* --- telling waits ------------------------------------------------------------------------------
- */
+/* --- telling waits ----------------------------------------------------------------------- */
 
 static int by_wakeup_waits(const void *left, const void *right)
 {

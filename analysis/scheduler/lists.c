@@ -65,8 +65,7 @@ static struct failure take(struct list_state *s, const struct slice *slice, u64 
     return NO_FAILURE;
 }
 
-/* --- timehist -----------------------------------------------------------------------------------
- */
+/* --- timehist ---------------------------------------------------------------------------- */
 
 static const struct column timehist_columns[] = {
     {"time_ns", "Guest ns", CELL_NS}, {"cpu", "CPU", CELL_COUNT},
@@ -117,8 +116,7 @@ const struct view scheduler_timehist = {
     .take = timehist_take,
 };
 
-/* --- map ----------------------------------------------------------------------------------------
- */
+/* --- map --------------------------------------------------------------------------------- */
 
 static const struct column map_columns[] = {
     {"time_ns", "Guest ns", CELL_NS}, {"cpu", "CPU", CELL_COUNT}, {"short", "Runs", CELL_TEXT},

@@ -54,8 +54,7 @@ static struct task current_of(struct probe *p, const struct hook_view *view)
     return p->current;
 }
 
-/* --- the events ---------------------------------------------------------------------------------
- */
+/* --- the events -------------------------------------------------------------------------- */
 
 /* Did the kernel count this switch as involuntary? Before the first one only the state tells. */
 static bool was_preempted(const struct probe *p, const struct task *prev)
@@ -136,8 +135,7 @@ static const struct point {
     {"exits", "do_exit", NULL, on_exit},
 };
 
-/* --- attaching -----------------------------------------------------------------------------------
- */
+/* --- attaching --------------------------------------------------------------------------- */
 
 static void note_missing(struct sched_log *log, const struct point *point)
 {

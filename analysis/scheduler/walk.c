@@ -124,8 +124,7 @@ static struct failure take(struct sched_walk *w, struct sched_step *step)
     return NO_FAILURE;
 }
 
-/* --- slices -------------------------------------------------------------------------------------
- */
+/* --- slices ------------------------------------------------------------------------------ */
 
 /* Events of the slice belong to exits before this one. What comes after the last exit is its. */
 static u64 end_exit(const struct sched_walk *w, const struct slice *slice)

@@ -11,8 +11,7 @@
 
 enum { ROWS_MAX = 256 * (REQUEST_SLOTS + 1), MSR_TSC_DEADLINE = 0x6e0, X2APIC = 0x800 };
 
-/* --- programming --------------------------------------------------------------------------------
- */
+/* --- programming ------------------------------------------------------------------------- */
 
 static bool is_apic_timer(u64 reg)
 {
@@ -60,8 +59,7 @@ static void take_programming(struct firings *s, const struct slice *slice)
     }
 }
 
-/* --- what comes of requests ---------------------------------------------------------------------
- */
+/* --- what comes of requests -------------------------------------------------------------- */
 
 static bool is_later(const void *left, const void *right)
 {
@@ -153,8 +151,7 @@ static struct request_sink sink_of(struct firings *s)
     return (struct request_sink){s, on_answered, on_dropped, on_left_open, on_unasked};
 }
 
-/* --- what comes of those in service -------------------------------------------------------------
- */
+/* --- what comes of those in service ------------------------------------------------------ */
 
 static bool end_service(struct firings *s, u8 vector, u32 source, u64 ns)
 {
@@ -195,8 +192,7 @@ static struct service_sink service_sink_of(struct firings *s)
     return (struct service_sink){s, on_ended, on_unended, on_unmatched};
 }
 
-/* --- taking -------------------------------------------------------------------------------------
- */
+/* --- taking ------------------------------------------------------------------------------ */
 
 static bool take_raise(struct firings *s, const struct slice *slice,
                        const struct interrupt_event *event)
@@ -346,8 +342,7 @@ u64 firings_unasked(const struct firings *s)
     return s->unasked + orphans;
 }
 
-/* --- merging ------------------------------------------------------------------------------------
- */
+/* --- merging ----------------------------------------------------------------------------- */
 
 /* Whose interrupt the first injection of this vector in `next` is, before which is `then` in
  * service of what was here. */

@@ -29,8 +29,7 @@ static void remove_scratch(void)
     rmdir(scratch);
 }
 
-/* --- the file ----------------------------------------------------------------------------------
- */
+/* --- the file ---------------------------------------------------------------------------- */
 
 /* As analysis/guest/cache.c has it. */
 struct header {
@@ -83,8 +82,7 @@ static void write_sections(const u8 *data, size_t size)
     require(!cache_write(scratch, IDENTITY, &cache).code);
 }
 
-/* --- what it is for ----------------------------------------------------------------------------
- */
+/* --- what it is for ---------------------------------------------------------------------- */
 
 static void name_addresses(const struct facts *facts)
 {

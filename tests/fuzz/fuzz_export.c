@@ -55,8 +55,7 @@ static size_t take(void *to, size_t length, const u8 *data, size_t size)
     return some;
 }
 
-/* --- putting -----------------------------------------------------------------------------------
- */
+/* --- putting ----------------------------------------------------------------------------- */
 
 static void put_all(struct run *r, const struct export_item *item)
 {
@@ -130,8 +129,7 @@ static void put_input(struct run *r, const u8 *data, size_t size)
     }
 }
 
-/* --- counting ----------------------------------------------------------------------------------
- */
+/* --- counting ---------------------------------------------------------------------------- */
 
 static int add_count(void *sum, int columns, char **values, char **names)
 {
@@ -240,8 +238,7 @@ static void check(const struct run *r, u32 i)
         check_packets(&r->exports[i]);
 }
 
-/* --- a run -------------------------------------------------------------------------------------
- */
+/* --- a run ------------------------------------------------------------------------------- */
 
 static char scratch[] = "/tmp/hindvisor-fuzz-XXXXXX";
 

@@ -31,8 +31,7 @@ static struct {
     u8 buffer[LOG_EXIT_ROOM + BLOCK_BYTES] __attribute__((aligned(8)));
 } f;
 
-/* --- the world: a counter, so that it repeats itself --------------------------------------------
- */
+/* --- the world: a counter, so that it repeats itself ------------------------------------- */
 
 static u64 world_clock(struct world *world)
 {
@@ -88,8 +87,7 @@ static void world_idle(struct world *world, u64 ns)
     f.clock += min_u64(ns, 1000);
 }
 
-/* --- recording ----------------------------------------------------------------------------------
- */
+/* --- recording --------------------------------------------------------------------------- */
 
 static struct err keep(void *context, const void *records, u32 length)
 {

@@ -43,8 +43,7 @@ static u64 roll(void)
     return dice = mix64(dice + 0x9e3779b97f4a7c15);
 }
 
-/* --- what the outside does ----------------------------------------------------------------------
- */
+/* --- what the outside does --------------------------------------------------------------- */
 
 static u64 *ept_entry(u64 gpa)
 {

@@ -44,8 +44,7 @@ static void put(const char *target, const char *name, const void *head, size_t h
             path);
 }
 
-/* --- fuzz_analysis: blocks -----------------------------------------------------------------------
- */
+/* --- fuzz_analysis: blocks --------------------------------------------------------------- */
 
 static u8 *encode(const struct sample *s, size_t *length)
 {
@@ -80,8 +79,7 @@ static void put_blocks(const struct sample *s)
     free(block);
 }
 
-/* --- fuzz_analysis: partial files ----------------------------------------------------------------
- */
+/* --- fuzz_analysis: partial files -------------------------------------------------------- */
 
 static void make_trace(struct sample *s)
 {
@@ -125,8 +123,7 @@ static void put_partials(void)
     }
 }
 
-/* --- fuzz_cache ----------------------------------------------------------------------------------
- */
+/* --- fuzz_cache -------------------------------------------------------------------------- */
 
 static void put_caches(void)
 {
@@ -171,8 +168,7 @@ static void put_caches(void)
     free(file);
 }
 
-/* --- fuzz_export ---------------------------------------------------------------------------------
- */
+/* --- fuzz_export ------------------------------------------------------------------------- */
 
 /* Each record with its kind before it; the first byte chooses formats. */
 static void put_exports(const struct sample *s)

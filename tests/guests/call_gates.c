@@ -205,8 +205,7 @@ static void check_return(void)
     expect(e->stack[0] == 0x38100 && e->stack[1] == P_USER_DATA, "both stacks are clean");
 }
 
-/* --- 64-bit mode -------------------------------------------------------------------------------
- */
+/* --- 64-bit mode ------------------------------------------------------------------------- */
 
 u64 long_ss, long_frame[4];
 void long_inner(void);

@@ -69,8 +69,7 @@ void generate_images(struct memory_image images[IMAGES], u8 read_only[READ_ONLY_
     fill(&g, read_only, READ_ONLY_SIZE);
 }
 
-/* --- the state before ----------------------------------------------------------------------------
- */
+/* --- the state before -------------------------------------------------------------------- */
 
 static void begin_x87(struct generator *g, u8 *fx)
 {
@@ -115,8 +114,7 @@ static u64 begin_flags(struct generator *g)
     return flags | (chance(g, 10) ? 1 << 21 : 0);
 }
 
-/* --- segments ----------------------------------------------------------------------------------
- */
+/* --- segments ---------------------------------------------------------------------------- */
 
 static u16 choose_data_selector(struct generator *g)
 {

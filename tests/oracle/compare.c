@@ -20,7 +20,7 @@ enum {
     OUT_OF_RANGE = 0x18,
     INEXACT = 0x20,
     PF_PRESENT = 1,
-    UNWRITTEN = 96, /* bytes at the end of FXSAVE's area */
+    UNWRITTEN = 96,   /* bytes at the end of FXSAVE's area */
     PUSHA_POPA = 0x60 /* opcode of the form */
 };
 #define LINUX_END 0x00007ffffffff000ull
@@ -239,8 +239,7 @@ bool same_outcome(const struct test *t, const struct outcome *a, const struct ou
            same_fx(t, a, b) && same_memory(t, a, b);
 }
 
-/* --- showing ------------------------------------------------------------------------------------
- */
+/* --- showing ----------------------------------------------------------------------------- */
 
 static void show_code(const struct test *t, u32 from)
 {

@@ -46,8 +46,7 @@ struct choice { /* what an instruction is made of */
     u64 immediate;
 };
 
-/* --- encode.c: numbers, bytes, pieces, whole instructions ---------------------------------------
- */
+/* --- encode.c: numbers, bytes, pieces, whole instructions -------------------------------- */
 u64 next_random(struct generator *g);
 u32 below(struct generator *g, u32 limit);
 bool chance(struct generator *g, u32 percent);

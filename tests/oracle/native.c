@@ -78,8 +78,7 @@ __asm__(".text\n"
         "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "ret\n");
 
-/* --- the child ----------------------------------------------------------------------------------
- */
+/* --- the child --------------------------------------------------------------------------- */
 
 static void capture_registers(struct state *s, const greg_t *g)
 {

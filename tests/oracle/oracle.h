@@ -103,8 +103,7 @@ struct outcome {
 void generate(struct test *, u64 seed, u8 bits);
 void generate_images(struct memory_image images[IMAGES], u8 read_only[READ_ONLY_SIZE]);
 
-/* --- native.c: the child ------------------------------------------------------------------------
- */
+/* --- native.c: the child ----------------------------------------------------------------- */
 enum { NATIVE_TESTS = 64 };
 struct exchange {
     struct test test[NATIVE_TESTS];

@@ -62,8 +62,7 @@ static void print_btf(void *context, struct vcpu *v)
     kernel_free(&kernel);
 }
 
-/* --- hooks ---------------------------------------------------------------------------------------
- */
+/* --- hooks ------------------------------------------------------------------------------- */
 
 static struct {
     struct hook *hooks;

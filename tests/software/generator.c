@@ -85,8 +85,7 @@ static u64 take_address(void)
     return how & 0x40 ? place + (take_bytes(2) & 0xfff) : place + how;
 }
 
-/* --- bytes of code ------------------------------------------------------------------------------
- */
+/* --- bytes of code ----------------------------------------------------------------------- */
 
 static void put(u8 byte)
 {
@@ -161,8 +160,7 @@ static const u16 selectors[] = {
     SEL_GATE,      SEL_TSS32,       0,          3,          SEL_DATA | 4,   SEL_DATA | 1,
     0xfff8,        SEL_LAST};
 
-/* --- kinds of code ------------------------------------------------------------------------------
- */
+/* --- kinds of code ----------------------------------------------------------------------- */
 
 static void code_raw(void)
 {
@@ -660,8 +658,7 @@ static void (*const kinds[])(void) = {
     code_segment,     code_flags,       code_debug,   code_table,      code_system,
     code_system,      code_fill,        code_move_on};
 
-/* --- around the code ----------------------------------------------------------------------------
- */
+/* --- around the code --------------------------------------------------------------------- */
 
 static void change_memory(void)
 {

@@ -341,8 +341,7 @@ void bare_start(enum bare_mode mode)
     vmcs_write(VMCS_GUEST_IDTR_LIMIT, mode == BARE_REAL ? 0x3ff : 0xfff);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running ----------------------------------------------------------------------------- */
 
 void bare_enter(u64 stop_at)
 {

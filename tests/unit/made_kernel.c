@@ -43,8 +43,7 @@ static void map_image(struct made_kernel *made)
         .cr0 = BIT(31) | 1, .cr3 = table[0], .cr4 = BIT(5), .efer = BIT(10) | BIT(8)};
 }
 
-/* --- the symbols -------------------------------------------------------------------------------
- */
+/* --- the symbols ------------------------------------------------------------------------- */
 
 static bool has_percpu(enum address_form form)
 {
@@ -198,8 +197,7 @@ void made_kernel_free(struct made_kernel *made)
     free(made->books);
 }
 
-/* --- types ---------------------------------------------------------------------------------------
- */
+/* --- types ------------------------------------------------------------------------------- */
 
 struct btf_maker {
     u8 types[1024];

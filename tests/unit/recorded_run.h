@@ -22,8 +22,7 @@ struct recorded {
     u32 space; /* 0: as much as there is; else hand_on fails after this many bytes */
 };
 
-/* --- the world ----------------------------------------------------------------------------------
- */
+/* --- the world --------------------------------------------------------------------------- */
 
 struct counted_world {
     struct world world; /* first */

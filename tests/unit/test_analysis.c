@@ -25,8 +25,7 @@ static u64 any_value(u64 *state)
     return value >> (next_random(state) & 63);
 }
 
-/* --- histograms --------------------------------------------------------------------------------
- */
+/* --- histograms -------------------------------------------------------------------------- */
 
 static int by_value(const void *left, const void *right)
 {

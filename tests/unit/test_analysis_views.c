@@ -54,8 +54,7 @@ static const char *make_trace(const char *name, u32 clock)
     return make_changed(name, clock, CHUNKS, NULL);
 }
 
-/* --- columns -------------------------------------------------------------------------------------
- */
+/* --- columns ----------------------------------------------------------------------------- */
 
 /* Row `row` of the kind's wished columns against the fields of the record. */
 static bool same_row(u32 kind, const u64 *const *columns, u32 wished, size_t row,
@@ -238,8 +237,7 @@ Test(analysis_views, an_empty_range_is_said_to_be_one)
 
 /* --- shards ------------------------------------------------------------------------------ */
 
-/* --- shards of a guest that sets its TSC -------------------------------------------------------
- */
+/* --- shards of a guest that sets its TSC ------------------------------------------------- */
 
 enum { TSC_MSR = 0x10, TSC_JUMP = 1000000 };
 
@@ -577,8 +575,7 @@ Test(analysis_views, hostile_partial_files_are_refused_or_read)
     try_hostile("part.2");
 }
 
-/* --- several views in one walk -----------------------------------------------------------------
- */
+/* --- several views in one walk ----------------------------------------------------------- */
 
 static void *begin_nothing(const struct query *query)
 {

@@ -10,8 +10,7 @@ TestSuite(diff, .init = scratch_make, .fini = scratch_remove);
 
 enum { EXITS = 3000 };
 
-/* --- traces ------------------------------------------------------------------------------------
- */
+/* --- traces ------------------------------------------------------------------------------ */
 
 static struct sample sample;
 
@@ -102,8 +101,7 @@ static void expect(u64 timing, u64 value, u64 missing, u64 extra)
     cr_expect_eq(result.counts[DIFF_EXTRA], extra, "extra %lu", result.counts[DIFF_EXTRA]);
 }
 
-/* --- what is found -------------------------------------------------------------------------------
- */
+/* --- what is found ----------------------------------------------------------------------- */
 
 Test(diff, a_trace_is_the_same_as_itself)
 {

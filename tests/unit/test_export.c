@@ -237,8 +237,7 @@ Test(export, protobuf_numbers_and_messages)
     cr_expect(inner.cut);
 }
 
-/* --- trouble ------------------------------------------------------------------------------------
- */
+/* --- trouble ----------------------------------------------------------------------------- */
 
 Test(export, what_is_there_is_not_touched)
 {

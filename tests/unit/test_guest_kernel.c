@@ -196,8 +196,7 @@ Test(guest_kernel, a_search_that_leads_nowhere_ends, .timeout = 60)
     made_kernel_free(&made);
 }
 
-/* --- types ---------------------------------------------------------------------------------------
- */
+/* --- types ------------------------------------------------------------------------------- */
 
 static struct types types;
 

@@ -81,8 +81,7 @@ Test(handle_io, out_reaches_the_console)
     cr_assert_eq(fake.console[0], 'x');
 }
 
-/* --- strings -----------------------------------------------------------------------------------
- */
+/* --- strings ----------------------------------------------------------------------------- */
 
 static u64 masks[] = {0xffff, 0xffffffff, ~0ull};
 
@@ -254,8 +253,7 @@ Test(handle_io, the_value_covers_every_iteration)
     cr_assert(values[0] != values[1] && values[0] != values[2] && values[1] != values[2]);
 }
 
-/* --- faults --------------------------------------------------------------------------------------
- */
+/* --- faults ------------------------------------------------------------------------------ */
 
 enum { LAST_PAGE = 0x61000, ERROR_WRITE = 2, ERROR_USER = 4, ERROR_PRESENT = 1 };
 

@@ -223,8 +223,7 @@ Test(inject, an_nmi_comes_before_an_interrupt_which_then_waits)
     cr_assert_eq(prepare(), EVENT(EVENT_EXTERNAL, TIMER));
 }
 
-/* --- exceptions come first ----------------------------------------------------------------------
- */
+/* --- exceptions come first --------------------------------------------------------------- */
 
 Test(inject, an_exception_comes_before_both)
 {

@@ -14,8 +14,7 @@ static u8 output[RUN_OUTPUT];
 static u32 output_length;
 static u64 final_rbx, final_count;
 
-/* --- runs --------------------------------------------------------------------------------------
- */
+/* --- runs -------------------------------------------------------------------------------- */
 
 static u32 count_kind(u32 kind)
 {
@@ -103,8 +102,7 @@ Test(replayer, stops_of_the_world_land_exactly)
     }
 }
 
-/* --- what a change of a field must lead to -------------------------------------------------------
- */
+/* --- what a change of a field must lead to ----------------------------------------------- */
 
 struct field {
     u16 kind;

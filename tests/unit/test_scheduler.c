@@ -21,8 +21,7 @@ static void teardown(void)
 
 TestSuite(scheduler, .init = setup, .fini = teardown);
 
-/* --- the walk ----------------------------------------------------------------------------------
- */
+/* --- the walk ---------------------------------------------------------------------------- */
 
 enum { IDLE, FIRST, SECOND };
 
@@ -190,8 +189,7 @@ Test(scheduler, names_are_fit_for_terminals)
     cr_expect_eq(name.comm[9], 0, "equal names are equal bytes");
 }
 
-/* --- the cache ---------------------------------------------------------------------------------
- */
+/* --- the cache --------------------------------------------------------------------------- */
 
 enum { IDENTITY = 4711, ALL = BIT(CACHE_SECTIONS) - 1 };
 
@@ -257,8 +255,7 @@ Test(scheduler, damaged_cache_is_as_good_as_none)
     close(f);
 }
 
-/* --- what is in it, from whoever made it -------------------------------------------------------
- */
+/* --- what is in it, from whoever made it ------------------------------------------------- */
 
 static struct trace *make_trace(void)
 {

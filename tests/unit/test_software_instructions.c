@@ -131,8 +131,7 @@ Test(software_instructions, tables_that_cannot_be_are_refused)
     cr_expect_not(instructions_are_good(bad, 2), "too long");
 }
 
-/* --- the views ---------------------------------------------------------------------------------
- */
+/* --- the views --------------------------------------------------------------------------- */
 
 static bool at_home(const struct symbolizer *symbolizer, u64 address, char *text, size_t size)
 {

@@ -170,8 +170,7 @@ Test(software_mmu, a_stale_translation_of_code_does_not_depend_on_cuts)
     cr_assert_eq(accessed[0], accessed[1]);
 }
 
-/* --- rights --------------------------------------------------------------------------------------
- */
+/* --- rights ------------------------------------------------------------------------------ */
 
 Test(software_mmu, not_present)
 {

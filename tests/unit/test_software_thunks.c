@@ -159,8 +159,7 @@ Test(software_thunks, a_store_over_two_pages_faults_before_it_writes)
     cr_assert_eq(bare_peek(BARE_DATA + PAGE_SIZE - 8), 0);
 }
 
-/* --- every thunk that there is ------------------------------------------------------------------
- */
+/* --- every thunk that there is ----------------------------------------------------------- */
 
 static u32 thunks_made;
 

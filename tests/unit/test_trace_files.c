@@ -227,8 +227,7 @@ Test(trace_files, raw_export_is_chunks_on_sectors)
     trace_close(trace);
 }
 
-/* --- damage ------------------------------------------------------------------------------------
- */
+/* --- damage ------------------------------------------------------------------------------ */
 
 static const char *const file_names[] = {"trace/manifest", "trace/kernel", "trace/initrd",
                                          "trace/inputs", "trace/observations"};
@@ -320,8 +319,7 @@ Test(trace_files, what_is_no_trace_is_told)
     cr_expect(strstr(empty.text, "no file `manifest`"), "%s", empty.text);
 }
 
-/* --- killed recordings --------------------------------------------------------------------------
- */
+/* --- killed recordings ------------------------------------------------------------------- */
 
 /* Whole chunks when both streams are cut to these lengths. */
 static u32 chunks_within(struct trace *whole, u64 inputs, u64 observations)

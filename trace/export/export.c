@@ -277,8 +277,7 @@ static void run(struct export *x, const struct export_format *format)
     free(w);
 }
 
-/* --- where it goes ------------------------------------------------------------------------------
- */
+/* --- where it goes ----------------------------------------------------------------------- */
 
 static struct failure make_place(struct export *x, const struct export_format *format)
 {

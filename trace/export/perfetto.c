@@ -55,8 +55,7 @@ static u64 annotation_iid(const struct export_class *class, u32 field)
     return (u64)(class->id + 1) * CLASS_FIELDS + field;
 }
 
-/* --- packets -------------------------------------------------------------------------------------
- */
+/* --- packets ----------------------------------------------------------------------------- */
 
 static void begin_packet(struct perfetto *p, u64 ns)
 {
@@ -95,8 +94,7 @@ static void begin_event(struct perfetto *p, u64 ns, u32 type, enum track track)
     proto_number(&p->event, EVENT_TRACK, track);
 }
 
-/* --- the first packets ---------------------------------------------------------------------------
- */
+/* --- the first packets ------------------------------------------------------------------- */
 
 static void intern(struct perfetto *p, struct proto *data, u32 field, u64 iid, const char *name)
 {
@@ -150,8 +148,7 @@ static bool begin(struct export *x)
                      x->manifest->tsc_hz ? "exit to entry (host ns)" : "exit to entry (host TSC)");
 }
 
-/* --- records -------------------------------------------------------------------------------------
- */
+/* --- records ----------------------------------------------------------------------------- */
 
 static void annotate(struct perfetto *p, const struct export_class *class,
                      const struct export_item *item)

@@ -59,8 +59,7 @@ static bool step(struct export *x, sqlite3_stmt *statement)
     return sqlite3_reset(statement) == SQLITE_OK && good;
 }
 
-/* --- tables --------------------------------------------------------------------------------------
- */
+/* --- tables ------------------------------------------------------------------------------ */
 
 static bool has_table(const struct export *x, u32 id)
 {

@@ -381,8 +381,7 @@ struct block *block_make_scratch(struct cpu *c, u32 count)
     return within_limit(c, block) ? block : out_of_limit(c);
 }
 
-/* --- throwing away ------------------------------------------------------------------------------
- */
+/* --- throwing away ----------------------------------------------------------------------- */
 
 static void unhash(struct block *block)
 {

@@ -311,8 +311,7 @@ void copy_out(struct cpu *, u64 linear, const void *from, u32 size); /* checks a
 u64 segment_linear(struct cpu *, u32 segment, u64 offset, u32 size, bool write);
 bool canonical(u64 linear);
 
-/* --- blocks.c ------------------------------------------------------------------------------------
- */
+/* --- blocks.c ---------------------------------------------------------------------------- */
 struct block *block_find(struct cpu *);                    /* for RIP; single: of one instruction */
 struct block *block_make_scratch(struct cpu *, u32 count); /* of at most `count` instructions */
 void code_written(struct cpu *, u64 gpa, u64 length);
@@ -324,8 +323,7 @@ void op_generic_end(struct cpu *, const struct op *, i64 budget);
 void op_stale(struct cpu *, const struct op *, i64 budget);
 void op_end(struct cpu *, const struct op *, i64 budget);
 
-/* --- hooks.c -------------------------------------------------------------------------------------
- */
+/* --- hooks.c ----------------------------------------------------------------------------- */
 bool hooks_changed(void);         /* since it was last asked: cached blocks are out of date */
 bool hooks_at_offset(u32 offset); /* some hook is at this offset of some page */
 void op_hook(struct cpu *, const struct op *, i64 budget); /* before the hooked operation */
@@ -370,8 +368,7 @@ u64 descriptor_linear(struct cpu *, u16 selector);
 void load_ldtr(struct cpu *, u16 selector);
 void load_tr(struct cpu *, u16 selector);
 
-/* --- gates.c -----------------------------------------------------------------------------------
- */
+/* --- gates.c ----------------------------------------------------------------------------- */
 /* A stack that an inner level's TSS entry names; nothing of it is loaded until inner_take(). */
 struct inner_stack {
     struct descriptor segment;
@@ -394,8 +391,7 @@ enum task_source {
 NORETURN void switch_by_gate(struct cpu *, u64 gate, enum task_source);
 NORETURN void switch_back(struct cpu *); /* IRET with NT */
 
-/* --- virtual_8086.c ------------------------------------------------------------------------------
- */
+/* --- virtual_8086.c ---------------------------------------------------------------------- */
 void enter_virtual_8086(struct cpu *);
 void drop_virtual_8086_segments(struct cpu *);
 void iret_virtual_8086(struct cpu *, u32 size);

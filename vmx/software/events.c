@@ -88,8 +88,7 @@ static void enter_handler(struct cpu *c, const struct delivery *d, const struct 
     derive_state(c);
 }
 
-/* --- IA-32e mode ---------------------------------------------------------------------------------
- */
+/* --- IA-32e mode ------------------------------------------------------------------------- */
 
 /* The frame goes to the new stack with the new privilege. */
 void write_frame(struct cpu *c, u64 rsp, const u64 *words, u32 count)

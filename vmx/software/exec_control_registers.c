@@ -17,8 +17,7 @@ NORETURN static void leave_after(struct cpu *c, u32 reason)
     leave_vm(c, reason, 0);
 }
 
-/* --- control registers ---------------------------------------------------------------------------
- */
+/* --- control registers ------------------------------------------------------------------- */
 
 static u64 masked(u64 real, u64 mask, u64 shadow)
 {

@@ -177,8 +177,7 @@ void exec_rdseed(struct cpu *c, const struct insn *insn)
     leave_at(c, EXIT_RDSEED, 0);
 }
 
-/* --- VMX instructions: they exit, whatever the privilege ----------------------------------------
- */
+/* --- VMX instructions: they exit, whatever the privilege --------------------------------- */
 
 void exec_vmread(struct cpu *c, const struct insn *insn)
 {

@@ -99,8 +99,7 @@ void exec_fxrstor(struct cpu *c, const struct insn *insn)
     }
 }
 
-/* --- control instructions ----------------------------------------------------------------------
- */
+/* --- control instructions ---------------------------------------------------------------- */
 
 static void exec_fwait(struct cpu *c, const struct insn *insn)
 {

@@ -138,8 +138,7 @@ const op_fn fast_test_rr[4] = BY_SIZE(test_rr), fast_test_ri[4] = BY_SIZE(test_r
             fast_test_mi[4] = BY_SIZE(test_mi), fast_test_mr[4] = BY_SIZE(test_mr);
 static const op_fn unused_forms[4] __attribute__((unused)) = BY_SIZE(test_rm);
 
-/* --- INC DEC NEG NOT ---------------------------------------------------------------------------
- */
+/* --- INC DEC NEG NOT --------------------------------------------------------------------- */
 
 /* INC and DEC leave CF as it was. */
 #define STEP(instruction, target)                    \

@@ -70,8 +70,7 @@ const op_fn fast_mov_rr[4] = BY_SIZE(mov_rr), fast_mov_ri[4] = BY_SIZE(mov_ri),
             fast_store_x[4] = BY_SIZE(store_x), fast_lea_b[4] = BY_SIZE(lea_b),
             fast_lea_x[4] = BY_SIZE(lea_x), fast_xchg_rr[4] = BY_SIZE(xchg_rr);
 
-/* --- extensions: from F to T -------------------------------------------------------------------
- */
+/* --- extensions: from F to T ------------------------------------------------------------- */
 
 #define EXTEND(name, F, T)                  \
     FAST(name##_r_##F##_##T)                \

@@ -150,8 +150,9 @@ FAST(mask_bytes)
     NEXT;
 }
 
-/* --- operations ------------------------------------------------------------------------------
- * Opcode after 0F with prefix 66 (the last three also without), and mnemonic. */
+/* --- operations -------------------------------------------------------------------------- */
+
+/* Opcode after 0F with prefix 66 (the last three also without), and mnemonic. */
 /* clang-format off */
 #define OPERATIONS(X)                                                                 \
     X(0x60, punpcklbw)  X(0x61, punpcklwd)  X(0x62, punpckldq)  X(0x63, packsswb)     \
@@ -191,8 +192,7 @@ OPERATIONS(HANDLERS)
 #define BOTH(opcode, name) [opcode] = {name##_rr, name##_rm},
 static const op_fn operations[256][2] = {OPERATIONS(BOTH)};
 
-/* --- choosing -----------------------------------------------------------------------------------
- */
+/* --- choosing ---------------------------------------------------------------------------- */
 
 enum { NP, P66, PF3, PF2 };
 

@@ -58,8 +58,7 @@ void inner_take(struct cpu *c, struct inner_stack *s)
     put_gpr(c, RSP, s->sp, sp_size(s));
 }
 
-/* --- task switches: exits -----------------------------------------------------------------------
- */
+/* --- task switches: exits ---------------------------------------------------------------- */
 
 NORETURN static void leave_for_task(struct cpu *c, u16 selector, const struct descriptor *tss,
                                     enum task_source source)

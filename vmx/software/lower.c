@@ -56,8 +56,7 @@ static bool immediate_fits(const struct insn *insn)
     return insn->operand_size < 8 || (i64)insn->immediate == (i32)insn->immediate;
 }
 
-/* --- by group: the handler, or NULL -------------------------------------------------------------
- */
+/* --- by group: the handler, or NULL ------------------------------------------------------ */
 
 static op_fn reg_rm_form(struct op *op, const struct insn *insn, u16 offset, const op_fn *rr,
                          const op_fn *rm, bool to_reg, const op_fn *mr)

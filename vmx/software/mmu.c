@@ -395,8 +395,7 @@ void mmu_init(struct cpu *c)
     ept_flush(c);
 }
 
-/* --- accesses that miss -------------------------------------------------------------------------
- */
+/* --- accesses that miss ------------------------------------------------------------------ */
 
 static void *translate_read(struct cpu *c, u64 linear, enum access_kind access)
 {

@@ -66,8 +66,7 @@ void stop_unimplemented(struct cpu *c, const char *what)
     leave_vm(c, SOFTWARE_UNIMPLEMENTED, 0);
 }
 
-/* --- derived state -----------------------------------------------------------------------------
- */
+/* --- derived state ----------------------------------------------------------------------- */
 
 static bool breakpoints(const struct cpu *c)
 {

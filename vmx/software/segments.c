@@ -284,8 +284,7 @@ void far_call(struct cpu *c, u16 selector, u64 offset, u32 size)
     c->next = offset;
 }
 
-/* --- returns ------------------------------------------------------------------------------------
- */
+/* --- returns ----------------------------------------------------------------------------- */
 
 static struct descriptor return_code(struct cpu *c, u16 selector, u64 offset)
 {

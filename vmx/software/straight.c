@@ -271,8 +271,7 @@ static bool describe(struct step *s, const struct op *op)
     return true;
 }
 
-/* --- choosing -----------------------------------------------------------------------------------
- */
+/* --- choosing ---------------------------------------------------------------------------- */
 
 /* RCX, R8-R11. RAX and RSI, the operation's address, are free, too: for flags and addresses. */
 static const u8 hosts[] = {1, 8, 9, 10, 11};

@@ -23,8 +23,7 @@ static u64 valid_flags(u64 flags)
     return (flags & 0x3f7fd7) | RF_FIXED;
 }
 
-/* --- in and out ----------------------------------------------------------------------------------
- */
+/* --- in and out -------------------------------------------------------------------------- */
 
 static void set_all_segments(struct cpu *c, const u16 selectors[SEG_COUNT])
 {
