@@ -232,7 +232,9 @@ int main(void)
     if (!strcmp(mode, "early"))
         die("no such plugin");
     start();
-    frame(FRAME_HELLO, strcmp(mode, "version") ? "1" : "9");
+    char ours[16];
+    snprintf(ours, sizeof(ours), "%u", WIRE_VERSION);
+    frame(FRAME_HELLO, strcmp(mode, "version") ? ours : "999");
     if (!strcmp(mode, "version"))
         wait_for_ever();
     say("guest: hello\n");
