@@ -85,7 +85,7 @@ tests: all $(UNIT_TESTS) $(BUILD)/tests/oracle fuzzers $(RUN_TOOLS) $(WITNESS) $
 layout: ## check the dependency directions and the headers
 	@.ci/layout
 
-check: tests ## run all test suites (about 12 minutes on 2 cores)
+check: tests ## run all test suites (about 15 minutes on 2 cores, building included)
 	@BUILD=$(BUILD) tests/run all
 
 check-fast: tests ## run the suites that take seconds
