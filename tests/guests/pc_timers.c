@@ -73,6 +73,8 @@ static void try(void (*part)(void), const char *text)
     for (u32 i = 0; i < TRIES && late; i++) {
         late = false;
         part();
+        if (late)
+            say("late: %s\n", text);
     }
     expect(!late, text);
 }

@@ -61,6 +61,8 @@ check_record() { # NAME DIR: prints what is wrong
     want=$(end_text "$ends")
     grep -aqF "recorded: $want" "$dir/record.err" || echo "it should end so: $want"
     grep -aq '^FAIL' "$dir/console" && echo "the guest reports failures"
+    # Where its clock is its count, nothing makes it late.
+    grep -aq '^late:' "$dir/console" && grep -q '^clock: count' "$dir/trace/manifest" && echo "the guest was late"
     if [ "$ends" = "debug-exit 0" ]; then
         grep -aqE '[0-9]+ passed, 0 failed' "$dir/console" || echo "the guest did not finish"
     fi
