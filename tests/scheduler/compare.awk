@@ -107,11 +107,12 @@ word[1] == "W" && word[2] == "task" && reading(word[3]) {
     voluntary = out - involuntary[pid, out]
     task_bad += word[5] != voluntary || word[6] != involuntary[pid, out] + 0 || word[9] != arrived
     tasks++
-    # Between two readings of a task: how often it was switched away from.
+    # Between two readings of a task: how often it was switched away from. Each stint has an error,
+    # and those that the readings cut in two are stints as well.
     run = word[7] - ran[pid, out]; wait = word[8] - waited[pid, arrived]
     if (pid in task_out && out > task_out[pid] && pid != runner[at]) {
         moved++
-        extremes("run-a-switch", (run - task_run[pid]) / (out - task_out[pid]))
+        extremes("run-a-switch", (run - task_run[pid]) / (out - task_out[pid] + 1))
         extremes("wait-a-switch", (wait - task_wait[pid]) / (out - task_out[pid]))
     }
     task_out[pid] = out; task_run[pid] = run; task_wait[pid] = wait
