@@ -20,7 +20,7 @@ for source in tests/fuzz/fuzz_*.c; do
     done
     found=$build/fuzz/corpus/$name
     mkdir -p "$found"
-    if "$build/fuzz/$name" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=1500 -print_final_stats=1 \
+    if "$build/fuzz/$name" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=1500 -print_final_stats=1 \
         -artifact_prefix="$build/fuzz/$name-" "$found" "${seeds[@]}" >"$out" 2>&1; then
         echo "ok $name"
         sed -nE 's/^stat::number_of_executed_units: /    runs: /p' "$out"
