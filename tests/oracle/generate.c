@@ -346,6 +346,29 @@ static u16 choose_selector_for(struct generator *g, const struct form *f)
     return chance(g, 60) ? LDT_SELECTOR(LDT_STACK16) : others[below(g, ARRAY_SIZE(others))];
 }
 
+/* For CMPXCHG8B and CMPXCHG16B: what is there already. */
+static void prepare_pair(struct generator *g, const struct place *low)
+{
+    struct place high = moved(low, g->test->bits == 64 ? 8 : 4);
+    prepare_load(g, low, RAX);
+    prepare_load(g, &high, RDX);
+}
+
+/* For LDMXCSR: seldom with a bit that must be 0. */
+static void prepare_mxcsr(struct generator *g, const struct place *place)
+{
+    u32 value = 0x1f80 | (u32)next_random(g) % 0x10000;
+    prepare_memory(g, place, value | (chance(g, 5) ? 1u << 20 : 0), 4);
+}
+
+static void prepare_selector(struct generator *g, const struct choice *c)
+{
+    if (c->memory)
+        prepare_memory(g, &c->place, choose_selector_for(g, c->form), 2);
+    else
+        prepare_register(g, c->rm, choose_selector_for(g, c->form));
+}
+
 static void prepare(struct generator *g, const struct choice *c)
 {
     const struct form *form = c->form;
@@ -379,24 +402,17 @@ static void prepare(struct generator *g, const struct choice *c)
             prepare_load(g, place, RAX);
         break;
     case FOR_PAIR:
-        if (chance(g, 50)) {
-            struct place high = moved(place, g->test->bits == 64 ? 8 : 4);
-            prepare_load(g, place, RAX);
-            prepare_load(g, &high, RDX);
-        }
+        if (chance(g, 50))
+            prepare_pair(g, place);
         break;
     case FOR_MXCSR:
-        prepare_memory(g, place,
-                       0x1f80 | (u32)next_random(g) % 0x10000 | (chance(g, 5) ? 1u << 20 : 0), 4);
+        prepare_mxcsr(g, place);
         break;
     case FOR_FCW:
         prepare_memory(g, place, chance(g, 90) ? 0x7f | below(g, 16) << 8 : (u32)next_random(g), 2);
         break;
     case FOR_SELECTOR:
-        if (place)
-            prepare_memory(g, place, choose_selector_for(g, form), 2);
-        else
-            prepare_register(g, c->rm, choose_selector_for(g, form));
+        prepare_selector(g, c);
         break;
     case FOR_FAR_POINTER:
         prepare_word(g, place, operand_size_of(g, c), choose_selector_for(g, form));
