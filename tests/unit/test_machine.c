@@ -1,26 +1,12 @@
 /* The machine: who answers where, what drives what, and when timers go off. */
-#include "core/devices/ports.h"
-#include "core/machine.h"
-#include "fake_gate.h"
-
 #include <criterion/criterion.h>
-#include <string.h>
+
+#include "tests/unit/machine_rig.h"
 
 enum { MSR_X2APIC = 0x800, PERIODIC = 1 << 17, TSC_DEADLINE = 2 << 17, LEVEL = 1 << 15 };
 enum { UART_IER = 1, UART_MCR = 4, UART_LSR = 5 };
 
-static struct fake_gate fake;
-static struct machine m;
-
-static void set_up(void)
-{
-    fake_gate_init(&fake);
-    memset(&m, 0, sizeof(m));
-    m.gate = &fake.gate;
-    machine_init(&m, 0);
-}
-
-TestSuite(machine, .init = set_up);
+TestSuite(machine, .init = machine_rig);
 
 static u64 in(u16 port, u8 size)
 {
@@ -29,28 +15,11 @@ static u64 in(u16 port, u8 size)
     return access.value;
 }
 
-static void out(u16 port, u8 value)
-{
-    struct access access = {.size = 1, .write = true, .value = value};
-    machine_port(&m, port, &access);
-}
-
 static u64 mmio_read(u64 gpa, u8 size)
 {
     struct access access = {.size = size};
     machine_mmio(&m, gpa, &access);
     return access.value;
-}
-
-static void mmio_write(u64 gpa, u32 value)
-{
-    struct access access = {.size = 4, .write = true, .value = value};
-    machine_mmio(&m, gpa, &access);
-}
-
-static void lapic_write(u32 reg, u32 value)
-{
-    mmio_write(LAPIC_BASE + reg * 16, value);
 }
 
 static bool msr_write(u32 reg, u64 value)

@@ -2,53 +2,27 @@
  * What the machine tells of requests of interrupts: by whom, when due and how late, for which
  * vector, and what became of them in the local APIC, the 8259 and the I/O APIC.
  */
-#include "core/devices/ports.h"
-#include "core/machine.h"
-#include "fake_gate.h"
-
 #include <criterion/criterion.h>
-#include <string.h>
+
+#include "tests/unit/machine_rig.h"
 
 enum { PERIODIC = 1 << 17, TSC_DEADLINE = 2 << 17, MASKED = 1 << 16, LEVEL = 1 << 15 };
 enum { VECTOR = 0x80, TICK = 40, UART_IER = 1, UART_MCR = 4 };
 enum { NMI_TO_SELF = 1 << 18 | 4 << 8, IPI_TO_SELF = 1 << 18 };
 
-static struct fake_gate fake;
-static struct machine m;
-
 static void set_up(void)
 {
-    fake_gate_init(&fake);
-    memset(&m, 0, sizeof(m));
-    m.gate = &fake.gate;
-    machine_init(&m, 0);
+    machine_rig();
     m.exit = 5;
 }
 
 TestSuite(raises, .init = set_up);
-
-static void out(u16 port, u8 value)
-{
-    struct access access = {.size = 1, .write = true, .value = value};
-    machine_port(&m, port, &access);
-}
 
 static u8 in(u16 port)
 {
     struct access access = {.size = 1};
     machine_port(&m, port, &access);
     return (u8)access.value;
-}
-
-static void mmio_write(u64 gpa, u32 value)
-{
-    struct access access = {.size = 4, .write = true, .value = value};
-    machine_mmio(&m, gpa, &access);
-}
-
-static void lapic_write(u32 reg, u32 value)
-{
-    mmio_write(LAPIC_BASE + reg * 16, value);
 }
 
 static void ioapic_program(u32 pin, u32 low)
